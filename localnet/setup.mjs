@@ -39,8 +39,6 @@ const platform = `${process.platform}-${process.arch}`;
 
 const say = (text) => console.log(`setup: ${text}`);
 
-class SetupError extends Error {}
-
 function isRecent(version) {
   const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);
   return major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
@@ -60,14 +58,14 @@ function callerNpm() {
 }
 
 function runNpm(npm, args, binDir) {
-  // Settings of an outer `npm` invocation would leak into this one by the environment.
+  // Only errors are of interest; warnings about a user's own npm settings would look like faults of the project.
   const env = { ...process.env, npm_config_loglevel: "error" };
   if (binDir) env.PATH = `${binDir}${delimiter}${env.PATH ?? ""}`;
   const options = { cwd: root, env, stdio: "inherit", shell: npm.command.endsWith(".cmd") };
   const run = spawnSync(npm.command, [...npm.args, ...args], options);
-  if (run.error) throw new SetupError(`npm could not be started (${run.error.message}); install npm and try again`);
+  if (run.error) throw new Error(`npm could not be started (${run.error.message}); install npm and try again`);
   if (run.status !== 0) {
-    throw new SetupError(`"npm ${args.join(" ")}" failed with status ${run.status}; its own message is above`);
+    throw new Error(`"npm ${args.join(" ")}" failed with status ${run.status}; its own message is above`);
   }
 }
 
@@ -89,7 +87,7 @@ function chooseTools() {
     const tool = join(toolsBin, "node");
     if (versionOf(tool) !== `v${NODE_VERSION}`) {
       if (!PACKAGED.has(platform)) {
-        throw new SetupError(
+        throw new Error(
           `Node ${process.version} is too old and there is no packaged one for ${platform}; ` +
             `install Node >= ${OLDEST_NODE.join(".")} and run this again`,
         );
@@ -110,7 +108,7 @@ function chooseTools() {
   }
   const ran = versionOf(node);
   if (!ran) {
-    throw new SetupError(
+    throw new Error(
       `the packaged Node does not run on this system; install Node >= ${OLDEST_NODE.join(".")} and run this again`,
     );
   }
@@ -125,7 +123,7 @@ function linkNode(node) {
   if (packaged && isRecent(packaged)) return packaged;
   rmSync(linkedNode, { force: true });
   // A Node inside node_modules has just been replaced by the installation, so it can't be what is linked to.
-  if (node.startsWith(modules + sep)) throw new SetupError("the installed Node is gone; run this once more");
+  if (node.startsWith(modules + sep)) throw new Error("the installed Node is gone; run this once more");
   if (node !== process.execPath || process.execPath.startsWith(toolsDir + sep)) symlinkSync(node, linkedNode);
   return versionOf(node);
 }
@@ -164,7 +162,7 @@ try {
   copyApiReference();
   if (process.argv.includes("--with-chromium")) ensureChromium(say);
 } catch (error) {
-  // A refusal says what to do; anything else is a mistake in here, and its stack is what helps.
-  console.error(`setup: ${error instanceof Error && error.name === "Error" ? error.message : error?.stack}`);
+  // A plain Error says what to do; any other kind is a mistake in here, and its stack is what helps.
+  console.error(`setup: ${error.name === "Error" ? error.message : error.stack}`);
   process.exit(1);
 }

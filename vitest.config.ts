@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+import { testSecrets } from "./test/secrets.ts";
+
+const migrationsDir = fileURLToPath(new URL("d1-migrations", import.meta.url));
+
+const readMigrations = () => (existsSync(migrationsDir) ? readD1Migrations(migrationsDir) : []);
+
+// Groups run one after the other: on a small machine a server under test must not compete with other tests.
+const inOrder = (groupOrder: number) => ({ sequence: { groupOrder } });
+
+// wrangler looks for the secrets that wrangler.toml requires in the environment, and would warn that they are missing.
+Object.assign(process.env, testSecrets);
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000, ...inOrder(0) } },
+      {
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() } },
+          })),
+        ],
+        test: {
+          name: "workers",
+          include: ["test/workers/**/*.test.ts"],
+          setupFiles: ["./test/workers/setup.ts"],
+          // The set-up file isolates each test; a new isolate per file would cost seconds and isolate less.
+          isolate: false,
+          ...inOrder(1),
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          ...inOrder(2),
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          ...inOrder(3),
+        },
+      },
+    ],
+  },
+});
