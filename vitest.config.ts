@@ -9,6 +9,7 @@ const migrationsDir = fileURLToPath(new URL("d1-migrations", import.meta.url));
 const readMigrations = () => (existsSync(migrationsDir) ? readD1Migrations(migrationsDir) : []);
 
 // Groups run one after the other: on a small machine a server under test must not compete with other tests.
+// They count from 1, because vitest may put files of group 0 at the end.
 const inOrder = (groupOrder: number) => ({ sequence: { groupOrder } });
 
 // wrangler looks for the secrets that wrangler.toml requires in the environment, and would warn that they are missing.
@@ -17,7 +18,7 @@ Object.assign(process.env, testSecrets);
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000, ...inOrder(0) } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000, ...inOrder(1) } },
       {
         plugins: [
           cloudflareTest(async () => ({
@@ -31,7 +32,7 @@ export default defineConfig({
           setupFiles: ["./test/workers/setup.ts"],
           // The set-up file isolates each test; a new isolate per file would cost seconds and isolate less.
           isolate: false,
-          ...inOrder(1),
+          ...inOrder(2),
         },
       },
       {
@@ -41,7 +42,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          ...inOrder(2),
+          ...inOrder(3),
         },
       },
       {
@@ -51,7 +52,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          ...inOrder(3),
+          ...inOrder(4),
         },
       },
     ],

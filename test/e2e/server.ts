@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";
 import { testSecrets } from "../secrets.ts";
@@ -8,6 +10,6 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export async function startServer(vars: Record<string, string> = {}) {
   const harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml", vars, secrets: testSecrets }] });
   const { url } = await harness.listen();
-  await harness.getWorker().applyD1Migrations("DB");
+  if (existsSync(join(root, "d1-migrations"))) await harness.getWorker().applyD1Migrations("DB");
   return { url, harness, close: () => harness.close() };
 }
