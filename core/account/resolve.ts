@@ -1,0 +1,59 @@
+/** Ending a hold, once: post, void or expire (economics.md §6). */
+
+import type { JobId } from "../ids.ts";
+import { isCharged, type Outcome } from "../outcome.ts";
+import { priceOf, type Terms, type Tokens } from "../pricing.ts";
+import type { ChargePart } from "../split.ts";
+import { GENESIS_PEG, type Millicredits, type NanoUsd, type Peg } from "../units.ts";
+import { type Draw, draw } from "./lots.ts";
+import type { AccountState, Hold } from "./state.ts";
+
+/** What a job is charged: the price of its tokens, never more than its hold, drawn from what the hold reserved. */
+export interface Charge {
+  readonly nanoUsd: NanoUsd;
+  readonly parts: readonly ChargePart[];
+  readonly draws: readonly Draw[];
+  readonly peg: Peg;
+}
+
+/** The price that an outcome is charged at terms for tokens, before the hold's bound. */
+export function chargeable(outcome: Outcome, terms: Terms, tokens: Tokens): NanoUsd {
+  return isCharged(outcome) ? priceOf(terms, tokens) : (0 as NanoUsd);
+}
+
+/** Draws the charge of a job from its open hold; a job whose hold is gone is charged nothing. */
+export function chargeHold(hold: Hold | undefined, outcome: Outcome, terms: Terms, tokens: Tokens): Charge {
+  if (hold === undefined) return { nanoUsd: 0 as NanoUsd, parts: [], draws: [], peg: GENESIS_PEG };
+  const nanoUsd = Math.min(hold.price, chargeable(outcome, terms, tokens)) as NanoUsd;
+  const { draws, covered } = draw(hold.draws, nanoUsd, hold.peg);
+  if (covered !== nanoUsd) throw new Error(`hold of ${hold.job} does not cover its own charge`);
+  return { nanoUsd, parts: partsOf(draws), draws: draws.map(({ covers: _, ...rest }) => rest), peg: hold.peg };
+}
+
+/** Adds up draws of one kind and backing into the parts that a receipt lists. */
+function partsOf(draws: readonly (Draw & { covers: NanoUsd })[]): ChargePart[] {
+  const parts = new Map<string, ChargePart>();
+  for (const { kind, backing, amount, covers } of draws) {
+    const key = `${kind}/${backing}`;
+    const before = parts.get(key);
+    parts.set(key, {
+      kind,
+      backing,
+      nano_usd: ((before?.nano_usd ?? 0) + covers) as NanoUsd,
+      millicredits: ((before?.millicredits ?? 0) + (backing === "usdc" ? 0 : amount)) as Millicredits,
+    });
+  }
+  return [...parts.values()];
+}
+
+/** The open holds whose time is over. */
+export function expiredHolds(state: AccountState, now: number): JobId[] {
+  return [...state.holds.values()].filter((hold) => hold.expiresAt <= now).map((hold) => hold.job);
+}
+
+/** The lots whose time is over and that still have something available; what is held expires when it is released. */
+export function expiredLots(state: AccountState, now: number): { lot: string; amount: number }[] {
+  return [...state.lots.values()]
+    .filter((lot) => lot.expiresAt !== null && lot.expiresAt <= now && lot.available > 0)
+    .map((lot) => ({ lot: lot.id, amount: lot.available }));
+}

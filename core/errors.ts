@@ -1,0 +1,257 @@
+/**
+ * The one table of errors. A code is never reused or renamed: programs match on it. `status` and `type` are what the
+ * HTTP dialects show (protocol/errors.ts maps them to the wire), `fix` tells the reader what to do next.
+ */
+
+export type ErrorType =
+  | "invalid_request_error"
+  | "authentication_error"
+  | "permission_error"
+  | "not_found_error"
+  | "insufficient_quota"
+  | "rate_limit_error"
+  | "conflict_error"
+  | "server_error";
+
+interface ErrorRow {
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 422 | 429 | 500 | 502 | 503 | 504;
+  readonly type: ErrorType;
+  readonly title: string;
+  readonly fix: string;
+}
+
+const row = (status: ErrorRow["status"], type: ErrorType, title: string, fix: string): ErrorRow => ({
+  status,
+  type,
+  title,
+  fix,
+});
+
+const BAD = "invalid_request_error";
+
+export const ERRORS = {
+  // What was sent.
+  invalid_json: row(
+    400,
+    BAD,
+    "The body is not valid JSON.",
+    "Send one JSON object with content-type application/json.",
+  ),
+  invalid_request: row(400, BAD, "A parameter is missing or malformed.", "Correct the parameter that `param` names."),
+  unsupported_parameter: row(
+    400,
+    BAD,
+    "No provider of this model supports a parameter of the request.",
+    "Leave the parameter that `param` names out, or choose another model: GET /v1/models lists supported_parameters.",
+  ),
+  context_length_exceeded: row(
+    400,
+    BAD,
+    "The prompt and the completion do not fit the model's context.",
+    "Shorten the messages or lower max_completion_tokens.",
+  ),
+  lane_unavailable: row(
+    400,
+    BAD,
+    "This account cannot use that lane.",
+    "Leave `lane` out to let the network choose, or see the model's lanes in GET /v1/models.",
+  ),
+  request_too_large: row(413, BAD, "The body is too large.", "Send fewer or smaller messages or images."),
+  unsupported_media_type: row(415, BAD, "The body is not JSON.", "Send content-type application/json."),
+  method_not_allowed: row(405, BAD, "This path does not know that method.", "See /docs for the methods of each path."),
+  not_found: row(404, "not_found_error", "There is nothing here.", "See /docs for the paths that exist."),
+  model_not_found: row(404, "not_found_error", "The model does not exist.", "Choose one from GET /v1/models."),
+  job_not_found: row(
+    404,
+    "not_found_error",
+    "This account has no such job.",
+    "Check the id: it is the x-job-id header of the answer.",
+  ),
+  receipt_not_found: row(
+    404,
+    "not_found_error",
+    "There is no receipt for that job.",
+    "A job leaves a receipt when it has ended; GET /api/v1/jobs/{id} tells its state.",
+  ),
+  daemon_not_found: row(404, "not_found_error", "This account has no such daemon.", "GET /api/v1/daemons lists yours."),
+  key_not_found: row(404, "not_found_error", "This account has no such key.", "GET /api/v1/keys lists yours."),
+  account_not_found: row(404, "not_found_error", "There is no such account.", "Check the account id."),
+
+  // Who asked.
+  missing_api_key: row(
+    401,
+    "authentication_error",
+    "No API key was sent.",
+    "Send the header `Authorization: Bearer tm_…`.",
+  ),
+  invalid_api_key: row(
+    401,
+    "authentication_error",
+    "The API key is not valid.",
+    "Check that the key was copied whole and has not been revoked.",
+  ),
+  forbidden: row(403, "permission_error", "The key may not do this.", "Use a key of the account or role that may."),
+
+  // Money.
+  insufficient_credits: row(
+    402,
+    "insufficient_quota",
+    "The balance does not cover this request.",
+    "Top up, lower max_completion_tokens, or wait for `refresh_at`.",
+  ),
+  below_minimum_balance: row(
+    402,
+    "insufficient_quota",
+    "The balance is below the minimum for remote inference.",
+    "Top up, or run the model on your own machine, which is free.",
+  ),
+  lot_limit: row(409, "conflict_error", "The account holds as many lots as it may.", "Spend some of them first."),
+
+  // Twice, or too much.
+  in_progress: row(
+    409,
+    "conflict_error",
+    "A request with this Idempotency-Key is still running.",
+    "Wait for it to end; GET /api/v1/jobs/{id} tells its state.",
+  ),
+  already_completed: row(
+    409,
+    "conflict_error",
+    "A request with this Idempotency-Key has already been answered.",
+    "Answers are not stored; its receipt is in `metadata`. Use a new key to ask again.",
+  ),
+  idempotency_mismatch: row(
+    422,
+    BAD,
+    "This Idempotency-Key was used with another body.",
+    "Use a new key for a new request.",
+  ),
+  id_conflict: row(409, "conflict_error", "This id was used for something else.", "Make a new id for a new request."),
+  concurrency_limit: row(
+    429,
+    "rate_limit_error",
+    "The account has as many jobs open as it may.",
+    "Wait until one of them ends.",
+  ),
+  queue_full: row(429, "rate_limit_error", "Too many jobs wait for this model.", "Try again after Retry-After."),
+
+  // Supply.
+  no_provider: row(
+    503,
+    "server_error",
+    "No provider serves this model at the moment.",
+    "Try again after Retry-After, or choose another model.",
+  ),
+  no_bid: row(
+    503,
+    "server_error",
+    "No provider serves this model at the price of this request.",
+    "Raise provider.max_price to at least `lowest_ask`.",
+  ),
+  queue_timeout: row(
+    503,
+    "server_error",
+    "The job waited longer than its lane allows.",
+    "Try again after Retry-After.",
+  ),
+  first_token_timeout: row(
+    504,
+    "server_error",
+    "No provider produced a first token in time.",
+    "Nothing was charged. Try again.",
+  ),
+  provider_failed: row(
+    502,
+    "server_error",
+    "The provider failed to answer.",
+    "Nothing was charged. Try again: another provider will be asked.",
+  ),
+  stream_interrupted: row(
+    502,
+    "server_error",
+    "The provider went away in the middle of the answer.",
+    "Nothing was charged. Try again.",
+  ),
+  verification_failed: row(
+    502,
+    "server_error",
+    "The provider's claim did not match what it sent.",
+    "Nothing was charged. Try again.",
+  ),
+  cancelled: row(409, "conflict_error", "The job was cancelled.", "Send it again if you still want an answer."),
+  job_expired: row(
+    504,
+    "server_error",
+    "The job's reservation ran out before it ended.",
+    "Nothing was charged. Try again.",
+  ),
+  internal_error: row(
+    500,
+    "server_error",
+    "Something broke on our side.",
+    "Try again; report x-request-id if it stays.",
+  ),
+
+  // Daemons.
+  unknown_version: row(400, BAD, "This protocol version is not spoken here.", "Update the daemon."),
+  unexpected_message: row(
+    400,
+    BAD,
+    "This message does not belong here.",
+    "See docs/protocol.md for the order of messages.",
+  ),
+  malformed_frame: row(400, BAD, "The binary frame is malformed.", "See docs/protocol.md for the layout of frames."),
+  too_many_bad_messages: row(400, BAD, "Too many bad messages.", "Correct the daemon, then reconnect."),
+  challenge_failed: row(
+    401,
+    "authentication_error",
+    "The proof does not answer the challenge.",
+    "Sign the challenge with the key you enrolled, within its expiry.",
+  ),
+  daemon_not_enrolled: row(
+    403,
+    "permission_error",
+    "This daemon's key is not enrolled.",
+    "POST /api/v1/daemons with an API key of the providing account.",
+  ),
+  weak_public_key: row(
+    400,
+    BAD,
+    "The public key is not a valid Ed25519 key.",
+    "Make a new key: it must be canonical and not of small order.",
+  ),
+  replaced: row(409, "conflict_error", "The same daemon connected again.", "Run one process per daemon key."),
+  invalid_ticket: row(400, BAD, "The ticket is not one of this network's.", "Drop the claim."),
+  claim_refused: row(409, "conflict_error", "The claim came for a job that is not open.", "Drop the claim."),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** A refusal as a value: what is wrong, where, and what to do. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** One or two sentences for the reader; starts from the table's title unless something more exact is known. */
+  readonly message: string;
+  /** The parameter that is at fault, as a path such as `messages[0].content`. */
+  readonly param?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** Makes a refusal; `detail` goes before what the table says to do. */
+export function refuse(
+  code: ErrorCode,
+  options: { detail?: string; param?: string; metadata?: Record<string, unknown> } = {},
+): Refusal {
+  const { title, fix } = ERRORS[code];
+  return {
+    code,
+    message: `${options.detail ?? title} ${fix}`,
+    ...(options.param === undefined ? {} : { param: options.param }),
+    ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+  };
+}
+
+/** Whether a text is a code of the table (codes arrive as text from daemons and between objects). */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}

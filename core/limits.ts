@@ -1,0 +1,88 @@
+/** Every bound that is not a rule of the market, with its arithmetic. Rules are in `parameters.ts`. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+export const LIMITS = {
+  /** A chat body with a few images as data URLs; an object's RPC carries 32 MiB, a WebSocket message 1 MiB to 32 MiB. */
+  requestBodyBytes: 8 * MIB,
+  /** Messages of one request: far above any chat, far below what makes validation slow. */
+  messages: 2_048,
+  /** Choices of one request: each is one more pair of digests in the relay. */
+  choices: 8,
+  /** OpenAI's own bound. */
+  stopSequences: 4,
+  /** Printable, long enough for a UUID with a prefix. */
+  idempotencyKeyCharacters: 255,
+  /** An answer that is collected for a plain (not streaming) call: 32,768 tokens of 64 bytes with log probabilities. */
+  collectedAnswerBytes: 8 * MIB,
+
+  /** A text control message from a daemon: an offer of 32 models with features is under 32 KiB. */
+  daemonTextBytes: 64 * KIB,
+  /** A binary frame: 8 bytes of head and 32 tokens with log probabilities of 20 candidates each (≈ 2 KiB a token). */
+  daemonFrameBytes: 128 * KIB,
+  /** Fits a hibernating socket's attachment (16 KiB) together with its session. */
+  daemonModels: 32,
+  daemonSlots: 1_024,
+  daemonFeatures: 32,
+  daemonNameCharacters: 64,
+  /** Bad messages in a session before it is closed: enough to debug, too few to burn an object. */
+  daemonBadMessages: 32,
+  /** How long a challenge may be answered. */
+  challengeMs: 30 * SECOND_MS,
+  /** How long a daemon may take to accept or decline (interfaces.md §3). */
+  acceptMs: 1 * SECOND_MS,
+  /** After a cancel the daemon has this long to hand in its claim; then nothing is charged. */
+  claimAfterCancelMs: 5 * SECOND_MS,
+  /** Bytes of one stream that the relay holds for a slow reader before it pauses the daemon … */
+  streamHighWaterBytes: 64 * KIB,
+  /** … and below which it resumes it. */
+  streamLowWaterBytes: 16 * KIB,
+  /** A consumer may keep its stream paused for this long in all (economics.md §6). */
+  streamPausedMs: 60 * SECOND_MS,
+  /** An idle stream gets an SSE comment this often. */
+  streamCommentMs: 15 * SECOND_MS,
+  /** The gateway sends its headers after this long at the latest (architecture.md, step 3). */
+  headersAfterMs: 10 * SECOND_MS,
+  /** A pool without daemons is given this long before a job is refused: a deploy closes every socket, daemons come back in seconds. */
+  emptyPoolMs: 5 * SECOND_MS,
+  /** A granted lease that no relay has taken up lapses (economics.md §6). */
+  leaseMs: 5 * SECOND_MS,
+  /** The relay reports a job that still runs after this long, well inside `leaseMs`; a shorter one is reported once, at its end. */
+  leaseReportMs: 2 * SECOND_MS,
+  /** Jobs that may wait in one pool: at 1 KiB each, an eighth of an object's 128 MiB. */
+  poolWaiting: 16_384,
+
+  /** Open holds of one account: at 0.5 KiB each, 2 MiB of memory and one snapshot row under SQLite's 2 MiB. */
+  openHolds: 2_048,
+  /** Live lots of one account; a top-up, a package or a received transfer makes one. */
+  lots: 512,
+  /** API keys of one account that are not revoked. */
+  apiKeys: 256,
+  keyNameCharacters: 64,
+  /** A gateway's clock and an object's differ by less than this; a job id from further away is refused. */
+  clockSkewMs: 2 * MINUTE_MS,
+  /** Entries between two snapshots of an account: bounds what a cold start reads. */
+  snapshotEntries: 512,
+  /** The account looks after open holds and unconfirmed receipts this long after it was last used (architecture.md, step 6). */
+  accountAlarmMs: 15 * MINUTE_MS,
+  /** Receipts that an account re-emits in one alarm. */
+  reemitReceipts: 256,
+
+  /** A queue message: 128 KB is the platform's bound, its envelope takes some. */
+  queueMessageBytes: 110_000,
+  queueFlushMs: 500,
+  /** Rows of a page. */
+  pageRows: 100,
+  maxPageRows: 1_000,
+  /** How long an isolate trusts its copy of the catalog. */
+  catalogCacheMs: 5 * SECOND_MS,
+} as const;
+
+/** The hold lives as long as the lane's queue limit + 600 s + 120 s (economics.md §6). */
+export const HOLD_SLA_MS = 600 * SECOND_MS;
+export const HOLD_GRACE_MS = 120 * SECOND_MS;
+/** A stream is ended this long before its hold would expire (economics.md §6). */
+export const HOLD_END_MARGIN_MS = 30 * SECOND_MS;

@@ -1,0 +1,130 @@
+/** The receipt: the network's record of one job, and the only thing that moves money (interfaces.md §4). */
+
+import type { Charge } from "../account/resolve.ts";
+import type { Hold, Link } from "../account/state.ts";
+import type { DaemonId, JobId, Pseudonym } from "../ids.ts";
+import type { Lane } from "../lanes.ts";
+import type { Outcome } from "../outcome.ts";
+import { floorPerThousand, perThousand, type Quantization, type Terms, type Tokens } from "../pricing.ts";
+import { type ChargePart, type Payees, type SplitLine, splitCharge } from "../split.ts";
+import { type Millicredits, type NanoUsd, sum, toMillicreditsCeil } from "../units.ts";
+import { canonicalText, signedBytes } from "./canonical.ts";
+import type { Digests } from "./claim.ts";
+
+export const RECEIPT_VERSION = "tollmill/receipt/v1";
+
+/** What the relay knows of a job when it ends: all of a receipt but what the account fixes. */
+export interface JobFacts {
+  readonly network: string;
+  readonly job: JobId;
+  readonly n: number;
+  readonly outcome: Outcome;
+  readonly lane: Lane;
+  readonly model: string;
+  readonly quantization: Quantization;
+  readonly consumer: Pseudonym;
+  /** The providing account. */
+  readonly provider: string;
+  readonly daemon: DaemonId;
+  readonly fence: number;
+  /** Billed tokens, and the completion tokens that were relayed. */
+  readonly usage: Tokens & { readonly relayed: number };
+  /** Milliseconds since 1970. */
+  readonly times: {
+    readonly queued: number;
+    readonly dispatched: number;
+    readonly first_token: number | null;
+    readonly completed: number;
+  };
+  readonly terms: Terms;
+  readonly auction: {
+    readonly asks: number;
+    readonly winning_ask: NanoUsd | null;
+    readonly second_ask: NanoUsd | null;
+  };
+  readonly digest: Digests;
+  /** What the daemon claimed, with its signature in base64url; null when it sent no claim. */
+  readonly claim: { readonly usage: Tokens; readonly signature: string } | null;
+  readonly payees: Payees;
+}
+
+export interface ReceiptBody {
+  readonly v: typeof RECEIPT_VERSION;
+  readonly network: string;
+  readonly job: JobId;
+  readonly n: number;
+  readonly outcome: Outcome;
+  readonly lane: Lane;
+  readonly model: string;
+  readonly quantization: Quantization;
+  readonly consumer: Pseudonym;
+  readonly provider: string;
+  readonly daemon: DaemonId;
+  readonly fence: number;
+  readonly usage: JobFacts["usage"];
+  readonly times: JobFacts["times"];
+  readonly price: {
+    readonly terms: Terms;
+    readonly nano_usd_per_1k: NanoUsd;
+    readonly floor: NanoUsd | null;
+    /** The job's hold: the charge never exceeds it. */
+    readonly hold: NanoUsd;
+    readonly asks: number;
+    readonly winning_ask: NanoUsd | null;
+    readonly second_ask: NanoUsd | null;
+  };
+  readonly charge: {
+    readonly nano_usd: NanoUsd;
+    /** The whole charge in credits: what unbacked lots gave, and the backed part at the peg, rounded up. */
+    readonly millicredits: Millicredits;
+    readonly peg: { readonly millicredits: number; readonly nano_usd: number };
+    readonly peg_epoch: number;
+    readonly parts: readonly ChargePart[];
+  };
+  readonly split: readonly SplitLine[];
+  readonly digest: Digests;
+  readonly claim: JobFacts["claim"];
+  readonly seq: number;
+  readonly previous: string;
+}
+
+/**
+ * The body of a job's receipt: what the relay saw, what the account drew, and its place in the account's chain.
+ * `previous` is the link before it.
+ */
+export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: Charge, previous: Link): ReceiptBody {
+  const { terms, auction, payees, ...rest } = facts;
+  const backed = sum(charge.parts.filter((part) => part.backing === "usdc").map((part) => part.nano_usd)) as NanoUsd;
+  const unbacked = sum(charge.parts.map((part) => part.millicredits));
+  return {
+    v: RECEIPT_VERSION,
+    ...rest,
+    price: {
+      terms,
+      nano_usd_per_1k: perThousand(terms.rate),
+      floor: terms.floor === null ? null : floorPerThousand(terms.floor),
+      hold: hold?.price ?? (0 as NanoUsd),
+      ...auction,
+    },
+    charge: {
+      nano_usd: charge.nanoUsd,
+      millicredits: (unbacked + toMillicreditsCeil(backed, charge.peg)) as Millicredits,
+      peg: { millicredits: charge.peg.millicredits, nano_usd: charge.peg.nanoUsd },
+      peg_epoch: 0,
+      parts: charge.parts,
+    },
+    split: splitCharge(facts.lane, charge.parts, payees),
+    seq: previous.seq + 1,
+    previous: previous.head,
+  };
+}
+
+/** The bytes that the network signs: "tollmill/receipt/v1\n" + the body's canonical text. */
+export function receiptBytes(bodyText: string): Uint8Array {
+  return signedBytes(RECEIPT_VERSION, bodyText);
+}
+
+/** The canonical text of a receipt's body: what is stored, hashed and signed. */
+export function receiptText(body: ReceiptBody): string {
+  return canonicalText(body);
+}

@@ -1,0 +1,103 @@
+/** One job on its way: gateway → scheduler → relay (architecture.md, One job). */
+
+import type { Refusal } from "../../core/errors.ts";
+import type { AccountId, DaemonId, JobId, Pseudonym } from "../../core/ids.ts";
+import type { Lane } from "../../core/lanes.ts";
+import type { Quantization, Rate, Terms, Tokens } from "../../core/pricing.ts";
+import type { NanoUsd } from "../../core/units.ts";
+import type { HeldTerms } from "./account.ts";
+
+/** What a job asks of a daemon. */
+export interface Needs {
+  /** Each with the parameter of the request that asks for it, for the refusal. */
+  readonly features: readonly { readonly feature: string; readonly param: string }[];
+  readonly quantizations: readonly Quantization[] | null;
+  /** Provider accounts or daemons. */
+  readonly only: readonly string[] | null;
+  readonly ignore: readonly string[];
+}
+
+/** The body of `scheduler.acquire`, an object fetch that waits for the job's turn. */
+export interface AcquireRequest {
+  readonly job: JobId;
+  readonly account: AccountId;
+  readonly lane: Lane;
+  readonly model: string;
+  readonly needs: Needs;
+  /** The highest rate the job may be served at: the catalog's in the lanes with a fixed price. */
+  readonly rate: Rate;
+  readonly estimate: Tokens;
+  /** When the job was first queued, and until when it may wait; milliseconds since 1970. */
+  readonly queuedAt: number;
+  readonly waitUntil: number;
+  /** Daemons that declined or failed this job before. */
+  readonly excluded: readonly DaemonId[];
+}
+
+/** The scheduler's grant of one job to one daemon. */
+export interface Grant {
+  readonly relay: string;
+  readonly daemon: DaemonId;
+  /** The daemon's account. */
+  readonly provider: AccountId;
+  readonly quantization: Quantization;
+  readonly fence: number;
+  readonly terms: Terms;
+  readonly auction: {
+    readonly asks: number;
+    readonly winning_ask: NanoUsd | null;
+    readonly second_ask: NanoUsd | null;
+  };
+  readonly dispatchedAt: number;
+  /** The relay takes the lease up before this, or not at all. */
+  readonly leaseUntil: number;
+}
+
+export type AcquireResponse =
+  | { readonly type: "granted"; readonly grant: Grant }
+  | { readonly type: "refused"; readonly refusal: Refusal; readonly retryAfterSeconds: number | null };
+
+/** The body of `relay.fetch`: a granted job with all that the relay needs to run and settle it. */
+export interface RelayJob {
+  readonly job: JobId;
+  readonly account: AccountId;
+  readonly consumer: Pseudonym;
+  readonly lane: Lane;
+  readonly model: string;
+  readonly grant: Grant;
+  readonly hold: HeldTerms;
+  readonly queuedAt: number;
+  readonly minBytesPerTokenHundredths: number;
+  /** 16 bytes, hex. */
+  readonly salt: string;
+  readonly requestDigest: string;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly choices: number;
+  /** How the consumer wants the answer. */
+  readonly stream: boolean;
+  readonly includeUsage: boolean;
+}
+
+/** What a relay answers instead of a stream. `move` says whether another daemon may be asked. */
+export interface RelayRefusal {
+  readonly refusal: Refusal;
+  readonly move: boolean;
+  /** Whether the relay has already ended the hold. */
+  readonly resolved: boolean;
+}
+
+/** The header of a relay's answer that says what it is. */
+export const RELAY_RESULT = "x-relay-result";
+
+/** What is sealed into a ticket: enough to know a late claim by. */
+export interface TicketContent {
+  readonly job: JobId;
+  readonly account: AccountId;
+  readonly daemon: DaemonId;
+  readonly fence: number;
+  readonly model: string;
+  readonly terms: Terms;
+  readonly salt: string;
+  /** When the hold ends; milliseconds since 1970. */
+  readonly expiry: number;
+}

@@ -1,0 +1,83 @@
+/** What relays and a `Scheduler` object say to each other over RPC. One scheduler serves one pool: a region and a model. */
+
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
+import type { ElectricityFloor, Quantization, Tokens } from "../../core/pricing.ts";
+
+/** A daemon as one pool sees it. */
+export interface Registration {
+  readonly daemon: DaemonId;
+  readonly relay: string;
+  readonly provider: AccountId;
+  readonly quantization: Quantization;
+  readonly slots: number;
+  readonly context: number;
+  readonly features: readonly string[];
+  readonly tokensPerSecond: number;
+  readonly floor: ElectricityFloor;
+  readonly accepts: "usdc" | "any";
+  readonly draining: boolean;
+}
+
+/** A job that a relay runs. */
+export interface RunningJob {
+  readonly job: JobId;
+  readonly fence: number;
+  readonly daemon: DaemonId;
+  readonly account: AccountId;
+}
+
+/** What a relay tells a scheduler of a job, in digests: that it runs, or that it ended. */
+export type JobReport =
+  | { readonly type: "running"; readonly job: JobId; readonly fence: number }
+  | {
+      readonly type: "ended";
+      readonly job: JobId;
+      readonly fence: number;
+      readonly result: "served" | "cancelled" | "declined" | "failed";
+      /** What was really used, to correct the estimate; null when nothing was. */
+      readonly tokens: Tokens | null;
+    };
+
+export interface Supply {
+  readonly daemons: number;
+  readonly slots: number;
+  readonly free: number;
+  readonly waiting: number;
+  /** Tokens per second of all slots together. */
+  readonly tokensPerSecond: number;
+  /** Features that at least one daemon has. */
+  readonly features: readonly string[];
+}
+
+/** Where a job is in its pool. */
+export type PoolJob =
+  | { readonly type: "queued"; readonly position: number; readonly etaMs: number | null }
+  | { readonly type: "running"; readonly daemon: DaemonId; readonly fence: number }
+  | { readonly type: "unknown" };
+
+/** The RPC methods of a `Scheduler` object; `acquire` is its fetch. */
+export interface SchedulerRpc {
+  register(registration: Registration): Promise<void>;
+  unregister(daemon: DaemonId, relay: string): Promise<void>;
+  report(relay: string, reports: readonly JobReport[]): Promise<void>;
+  supply(): Promise<Supply>;
+  job(job: JobId): Promise<PoolJob>;
+  /** Takes a job out of the queue, or tells its relay to stop it. */
+  cancel(job: JobId): Promise<boolean>;
+  /** Whether an attempt is the one that counts: false when a later one was granted. */
+  isCurrent(job: JobId, fence: number): Promise<boolean>;
+}
+
+/** What a relay has of a pool: for a scheduler that starts again. */
+export interface Roster {
+  readonly registrations: readonly Registration[];
+  readonly running: readonly RunningJob[];
+}
+
+/** The RPC methods of a `Relay` object; its fetch takes jobs and daemons' sockets. */
+export interface RelayRpc {
+  roster(model: string): Promise<Roster>;
+  cancel(job: JobId): Promise<boolean>;
+  /** Daemons connected to this relay, by id. */
+  connected(): Promise<DaemonId[]>;
+}

@@ -1,0 +1,24 @@
+/** Messages of the queues (architecture.md, step 7). Checked on arrival: a queue outlives the code that filled it. */
+
+import { z } from "zod";
+import { signedReceipt } from "../receipt.ts";
+
+/** Receipts on their way to the log, packed up to 110 KB. Each receipt is checked by itself, so `unknown` here. */
+export const receiptsMessage = z.object({
+  v: z.literal(1),
+  receipts: z.array(z.unknown()).min(1),
+});
+
+export interface ReceiptsMessage {
+  readonly v: 1;
+  readonly receipts: readonly z.infer<typeof signedReceipt>[];
+}
+
+/** What could not be appended, with the reason; kept whole so that an operator can look at it and send it again. */
+export const deadLetter = z.object({
+  v: z.literal(1),
+  reason: z.string(),
+  /** JSON text of what was refused. */
+  item: z.string(),
+});
+export type DeadLetter = z.infer<typeof deadLetter>;

@@ -1,0 +1,207 @@
+/**
+ * A signed receipt as files, queues and the API carry it, with strict schemas and the offline check (interfaces.md §4).
+ * An unknown key anywhere makes a receipt invalid: what is signed is exactly what is understood.
+ */
+
+import { z } from "zod";
+import { LOT_KINDS } from "../core/account/lots.ts";
+import { chargeable } from "../core/account/resolve.ts";
+import { parseBase64url, parseDaemonId, parseSignature, verifyStrict } from "../core/keys.ts";
+import { LANES, ROLES } from "../core/lanes.ts";
+import { OUTCOMES } from "../core/outcome.ts";
+import { floorPerThousand, perThousand } from "../core/pricing.ts";
+import { RECEIPT_VERSION, type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
+import { canonicalText, hashText } from "../core/receipt/canonical.ts";
+import { claimBytes } from "../core/receipt/claim.ts";
+import { type Payees, splitCharge } from "../core/split.ts";
+import { type NanoUsd, nanoUsd, sum, toMillicreditsCeil } from "../core/units.ts";
+import { count, daemonId, hash, jobId, pseudonym, signature } from "./ids.ts";
+
+const amount = z.int().min(-9.0e15).max(9.0e15) as unknown as z.ZodType<NanoUsd, number>;
+const backing = z.enum(["usdc", "none"]);
+const tokens = { prompt: count, completion: count };
+const positive = z.int().min(1);
+
+const floor = z.strictObject({
+  watts: positive,
+  nano_usd_per_kwh: count,
+  decode_millitokens_per_second: positive,
+  prefill_millitokens_per_second: positive,
+});
+const terms = z.strictObject({
+  rate: z.strictObject({ completion: count, prompt: count, per: positive }),
+  floor: floor.nullable(),
+});
+
+export const receiptBody = z.strictObject({
+  v: z.literal(RECEIPT_VERSION),
+  network: z.string().min(1).max(64),
+  job: jobId,
+  n: count,
+  outcome: z.enum(OUTCOMES),
+  lane: z.enum(LANES),
+  model: z.string().min(1).max(128),
+  quantization: z.enum(["q4", "q8", "fp16"]),
+  consumer: pseudonym,
+  provider: z.string().min(1).max(64),
+  daemon: daemonId,
+  fence: count,
+  usage: z.strictObject({ ...tokens, relayed: count }),
+  times: z.strictObject({ queued: count, dispatched: count, first_token: count.nullable(), completed: count }),
+  price: z.strictObject({
+    terms,
+    nano_usd_per_1k: amount,
+    floor: amount.nullable(),
+    hold: amount,
+    asks: count,
+    winning_ask: amount.nullable(),
+    second_ask: amount.nullable(),
+  }),
+  charge: z.strictObject({
+    nano_usd: amount,
+    millicredits: amount,
+    peg: z.strictObject({ millicredits: positive, nano_usd: positive }),
+    peg_epoch: count,
+    parts: z.array(z.strictObject({ kind: z.enum(LOT_KINDS), backing, nano_usd: amount, millicredits: amount })),
+  }),
+  split: z.array(
+    z.strictObject({ to: z.string().min(1).max(64), role: z.enum(ROLES), backing, nano_usd: amount, millicredits: amount }),
+  ),
+  digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
+  claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),
+  seq: positive,
+  previous: hash,
+});
+
+/** A receipt with the network's signature. `body` is the canonical text that was signed, to the byte. */
+export const signedReceipt = z.strictObject({
+  body: z.string().min(2).max(16_384),
+  /** The network's public key, base64url. */
+  key: z.string().refine((text) => parseBase64url(text, 32) !== null, "must be 32 bytes in base64url"),
+  signature,
+});
+export type SignedReceipt = z.infer<typeof signedReceipt>;
+
+/** One finding of the check. */
+export interface Check {
+  readonly name: "form" | "canonical" | "network_signature" | "claim_signature" | "price" | "parts" | "split";
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface Verification {
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+  /** The body, when its form is right. */
+  readonly body: ReceiptBody | null;
+  /** SHA-256 of the body's text: what the account's next receipt names as `previous`. */
+  readonly hash: string;
+}
+
+/** Reads the body of a receipt: strict in its keys, and equal to its own canonical text. Null with the reason otherwise. */
+export function parseReceiptBody(text: string): { body: ReceiptBody } | { error: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { error: "the body is not JSON" };
+  }
+  const parsed = receiptBody.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return { error: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}` };
+  }
+  if (canonicalText(value) !== text) return { error: "the bytes are not in canonical form (RFC 8785)" };
+  return { body: parsed.data as unknown as ReceiptBody };
+}
+
+/**
+ * Checks a receipt offline: form and bytes, both signatures, the price recomputed from its terms, the parts and the split.
+ * `networkKey` (base64url) is the key to trust; without it the receipt's own key is used, which proves only consistency.
+ */
+export function verifyReceipt(receipt: SignedReceipt, networkKey?: string): Verification {
+  const checks: Check[] = [];
+  const add = (name: Check["name"], ok: boolean, detail: string): void => {
+    checks.push({ name, ok, detail });
+  };
+  const hash = hashText(receipt.body);
+  const parsed = parseReceiptBody(receipt.body);
+  if ("error" in parsed) {
+    const canonical = parsed.error.startsWith("the bytes");
+    add(canonical ? "canonical" : "form", false, parsed.error);
+    return { ok: false, checks, body: null, hash };
+  }
+  const { body } = parsed;
+  add("form", true, "every key and value is known");
+  add("canonical", true, "the bytes are canonical (RFC 8785)");
+
+  const key = networkKey ?? receipt.key;
+  add(
+    "network_signature",
+    receipt.key === key && verifyNetworkSignature(receipt.body, receipt.signature, key),
+    receipt.key === key ? `by ${key}` : `by ${receipt.key}, but the network's key is ${key}`,
+  );
+  checkClaim(body, add);
+  checkMoney(body, add);
+  return { ok: checks.every((check) => check.ok), checks, body, hash };
+}
+
+function verifyNetworkSignature(text: string, signatureText: string, key: string): boolean {
+  const publicKey = parseBase64url(key, 32);
+  const bytes = parseSignature(signatureText);
+  return publicKey !== null && bytes !== null && verifyStrict(bytes, receiptBytes(text), publicKey);
+}
+
+type Add = (name: Check["name"], ok: boolean, detail: string) => void;
+
+function checkClaim(body: ReceiptBody, add: Add): void {
+  const { claim, job, fence, daemon, model, digest, outcome } = body;
+  if (claim === null) {
+    const needed = outcome === "completed" || outcome === "cancelled";
+    add("claim_signature", !needed, needed ? "a charged job needs its daemon's claim" : "no claim, and none is needed");
+    return;
+  }
+  const publicKey = parseDaemonId(daemon);
+  const bytes = parseSignature(claim.signature);
+  const ok =
+    publicKey !== null &&
+    bytes !== null &&
+    verifyStrict(bytes, claimBytes({ job, fence, daemon, model, usage: claim.usage, digest }), publicKey);
+  add("claim_signature", ok, `by daemon ${daemon}`);
+}
+
+function checkMoney(body: ReceiptBody, add: Add): void {
+  const { price, charge, usage, outcome, split } = body;
+  const due = Math.min(price.hold, chargeable(outcome, price.terms, usage));
+  const rates =
+    price.nano_usd_per_1k === perThousand(price.terms.rate) &&
+    price.floor === (price.terms.floor === null ? null : floorPerThousand(price.terms.floor));
+  add(
+    "price",
+    charge.nano_usd === due && rates,
+    `${usage.prompt} + ${usage.completion} tokens come to ${due} nanoUSD, charged ${charge.nano_usd}`,
+  );
+
+  const covered = sum(charge.parts.map((part) => part.nano_usd));
+  const backed = sum(charge.parts.map((part) => (part.backing === "usdc" ? part.nano_usd : nanoUsd(0))));
+  const unbacked = sum(charge.parts.map((part) => part.millicredits));
+  const peg = { millicredits: charge.peg.millicredits, nanoUsd: charge.peg.nano_usd };
+  const credits = unbacked + toMillicreditsCeil(backed, peg);
+  add(
+    "parts",
+    covered === charge.nano_usd && credits === charge.millicredits,
+    `parts cover ${covered} of ${charge.nano_usd} nanoUSD and come to ${credits} of ${charge.millicredits} millicredits`,
+  );
+
+  const payees: Payees = Object.fromEntries(split.map((line) => [line.role, line.to]));
+  let expected: string;
+  try {
+    expected = canonicalText(splitCharge(body.lane, charge.parts, payees));
+  } catch (error) {
+    add("split", false, error instanceof Error ? error.message : "cannot be recomputed");
+    return;
+  }
+  const provider = split.find((line) => line.role === "provider");
+  const ok = expected === canonicalText(split) && (provider === undefined || provider.to === body.provider);
+  add("split", ok, `${split.length} shares of ${charge.nano_usd} nanoUSD`);
+}
