@@ -1,0 +1,57 @@
+/** Who asks: API keys, the operator's key, and the names that accounts have in public. Touches no object. */
+
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { refuse } from "../core/errors.ts";
+import { type AccountId, base62, type Pseudonym } from "../core/ids.ts";
+import { type ApiKey, parseApiKey } from "../protocol/api-key.ts";
+import type { Answer } from "../protocol/internal/account.ts";
+import type { Config } from "./config.ts";
+
+const PSEUDONYM_DOMAIN = "tollmill/pseudonym/v1";
+/** Pseudonyms kept in memory: 44 characters each, so well under a mebibyte. */
+const KNOWN_PSEUDONYMS = 4_096;
+
+const pseudonyms = new Map<AccountId, Pseudonym>();
+
+/**
+ * Reads the API key of an Authorization header. Whether its secret is one of the account's is for the account to say; a
+ * malformed or forged key ends here, before any object is called.
+ */
+export function authenticate(authorization: string | null | undefined, config: Config): Answer<ApiKey> {
+  const token = bearer(authorization);
+  if (token === null) return { ok: false, refusal: refuse("missing_api_key") };
+  const key = parseApiKey(token, config.edgeKey);
+  return key === null ? { ok: false, refusal: refuse("invalid_api_key") } : { ok: true, value: key };
+}
+
+/** Checks the operator's key, in a time that does not depend on where the two differ. */
+export function authenticateAdmin(authorization: string | null | undefined, config: Config): Answer<null> {
+  const token = bearer(authorization);
+  if (token === null) return { ok: false, refusal: refuse("missing_api_key") };
+  const sent = sha256(utf8ToBytes(token));
+  const right = sha256(utf8ToBytes(config.adminKey));
+  const difference = sent.reduce((all, byte, i) => all | (byte ^ (right[i] ?? 0)), 0);
+  return difference === 0 ? { ok: true, value: null } : { ok: false, refusal: refuse("invalid_api_key") };
+}
+
+/** The token of `Authorization: Bearer …`, or null. */
+function bearer(authorization: string | null | undefined): string | null {
+  return /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? null;
+}
+
+/** HMAC-SHA-256 under the edge's key; the domain keeps one use from ever standing for another. */
+export function edgeMac(edgeKey: Uint8Array, domain: string, text: string): Uint8Array {
+  return hmac(sha256, edgeKey, utf8ToBytes(`${domain}\n${text}`));
+}
+
+/** What receipts call an account: only the network can tie it to the account's id. */
+export function pseudonymOf(account: AccountId, config: Config): Pseudonym {
+  const known = pseudonyms.get(account);
+  if (known !== undefined) return known;
+  const name = base62(edgeMac(config.edgeKey, PSEUDONYM_DOMAIN, account).subarray(0, 16)) as Pseudonym;
+  if (pseudonyms.size >= KNOWN_PSEUDONYMS) pseudonyms.clear();
+  pseudonyms.set(account, name);
+  return name;
+}

@@ -1,0 +1,84 @@
+/** The environment, read once per isolate and narrowed: nothing behind this file sees a raw variable. */
+
+import { GENESIS_PARAMETERS, type Parameters, withParameters } from "../core/parameters.ts";
+import { hexToBytes } from "../core/receipt/canonical.ts";
+import { REGION } from "../protocol/internal/names.ts";
+
+export interface Config {
+  /** The network's name: part of every receipt. */
+  readonly network: string;
+  /** The region whose schedulers and relays this Worker calls. */
+  readonly region: string;
+  /** Relays that share the region's daemons. */
+  readonly shards: number;
+  /** 32 bytes: the root of every MAC that the edge makes. */
+  readonly edgeKey: Uint8Array;
+  /** The operator's bearer token. */
+  readonly adminKey: string;
+  readonly parameters: Parameters;
+}
+
+/** A variable that is missing or malformed; its message says which one and how to set it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Changes to the parameters for tests and private networks; not in wrangler.toml, where the rules' own values hold. */
+type Settings = Env & { readonly TOLLMILL_PARAMETERS?: string };
+
+const MAX_SHARDS = 1_024;
+const ADMIN_KEY_CHARACTERS = 8;
+
+const read = new WeakMap<object, Config>();
+
+/** The configuration of this isolate. Throws a {@link ConfigError} when the Worker is not set up. */
+export function configOf(env: Env): Config {
+  const known = read.get(env);
+  if (known !== undefined) return known;
+  const config = readConfig(env);
+  read.set(env, config);
+  return config;
+}
+
+/** Reads and checks every variable. */
+export function readConfig(env: Settings): Config {
+  return Object.freeze({
+    network: variable("TOLLMILL_NETWORK", env.TOLLMILL_NETWORK, /^[a-z0-9][a-z0-9-]{0,63}$/, "a name of a-z 0-9 -"),
+    region: variable("TOLLMILL_REGION", env.TOLLMILL_REGION, REGION, "a name of a-z 0-9 -, at most 32 long"),
+    shards: shards(env.RELAY_SHARDS),
+    edgeKey: hexToBytes(secret("EDGE_KEY", env.EDGE_KEY, /^[0-9a-f]{64}$/, "64 hex digits (openssl rand -hex 32)")),
+    adminKey: secret("ADMIN_KEY", env.ADMIN_KEY, new RegExp(`^\\S{${ADMIN_KEY_CHARACTERS},}$`), "8 characters or more"),
+    parameters: parameters(env.TOLLMILL_PARAMETERS),
+  });
+}
+
+function variable(name: string, value: unknown, form: RegExp, what: string): string {
+  if (typeof value === "string" && form.test(value)) return value;
+  throw new ConfigError(`${name} must be ${what}. Set it under [vars] in wrangler.toml.`);
+}
+
+function secret(name: string, value: unknown, form: RegExp, what: string): string {
+  if (typeof value === "string" && form.test(value)) return value;
+  throw new ConfigError(`The secret ${name} must be ${what}. Set it with \`wrangler secret put ${name}\`.`);
+}
+
+function shards(value: unknown): number {
+  const count = Number(variable("RELAY_SHARDS", value, /^[1-9]\d{0,3}$/, `a number from 1 to ${MAX_SHARDS}`));
+  if (count <= MAX_SHARDS) return count;
+  throw new ConfigError(`RELAY_SHARDS must be at most ${MAX_SHARDS}. Set it under [vars] in wrangler.toml.`);
+}
+
+function parameters(value: string | undefined): Parameters {
+  if (value === undefined || value === "") return GENESIS_PARAMETERS;
+  try {
+    const changes: unknown = JSON.parse(value);
+    if (typeof changes === "object" && changes !== null) return withParameters(changes as Record<string, unknown>);
+    throw new TypeError("it is not an object");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(
+      `TOLLMILL_PARAMETERS must be a JSON object of parameters, e.g. {"freeCancelMs":500}: ${reason}. ` +
+        "Correct it under [vars] in wrangler.toml, or leave it out.",
+    );
+  }
+}
