@@ -29,7 +29,8 @@ export function formatApiKey(account: AccountId, secret: Uint8Array, edgeKey: Ui
 
 /** Reads a key, or null when it is malformed or its checksum is not this network's. Touches no object. */
 export function parseApiKey(text: string, edgeKey: Uint8Array): ApiKey | null {
-  if (!text.startsWith(PREFIX) || text.length !== PREFIX.length + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH) return null;
+  if (!text.startsWith(PREFIX) || text.length !== PREFIX.length + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH)
+    return null;
   const stem = text.slice(PREFIX.length, -CHECKSUM_LENGTH);
   const account = stem.slice(0, ID_LENGTH);
   const secret = parseBase62(stem.slice(ID_LENGTH), 32);

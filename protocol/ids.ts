@@ -19,10 +19,10 @@ export const daemonId = z
 /** A daemon id whose key is canonical and of full order. */
 export const strongDaemonId = z
   .string()
-  .refine((text) => parseDaemonId(text) !== null, "must be a canonical Ed25519 public key of full order, in base58") as unknown as z.ZodType<
-  DaemonId,
-  string
->;
+  .refine(
+    (text) => parseDaemonId(text) !== null,
+    "must be a canonical Ed25519 public key of full order, in base58",
+  ) as unknown as z.ZodType<DaemonId, string>;
 
 export const signature = z
   .string()

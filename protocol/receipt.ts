@@ -65,7 +65,13 @@ export const receiptBody = z.strictObject({
     parts: z.array(z.strictObject({ kind: z.enum(LOT_KINDS), backing, nano_usd: amount, millicredits: amount })),
   }),
   split: z.array(
-    z.strictObject({ to: z.string().min(1).max(64), role: z.enum(ROLES), backing, nano_usd: amount, millicredits: amount }),
+    z.strictObject({
+      to: z.string().min(1).max(64),
+      role: z.enum(ROLES),
+      backing,
+      nano_usd: amount,
+      millicredits: amount,
+    }),
   ),
   digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
   claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),

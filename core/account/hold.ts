@@ -6,7 +6,7 @@ import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import { affordableCompletion, priceAtRate, type Rate } from "../pricing.ts";
-import { formatCredits, type Millicredits, type NanoUsd, type Peg, sum, toMillicreditsCeil } from "../units.ts";
+import { formatCredits, type Millicredits, type Peg, sum, toMillicreditsCeil } from "../units.ts";
 import { coverage, draw, fundingOrder, shown } from "./lots.ts";
 import type { AccountState, Hold } from "./state.ts";
 
@@ -44,7 +44,7 @@ export type HoldDecision =
 /** What the account could spend in a lane now, in millicredits at a peg. */
 export function spendable(state: AccountState, lane: Lane, peg: Peg, now: number): Millicredits {
   const sources = fundingOrder(state.lots.values(), LANE_TABLE[lane].funding, now);
-  return sum(sources.map(({ backing, amount }) => shown(backing, amount, peg))) as Millicredits;
+  return sum(sources.map(({ backing, amount }) => shown(backing, amount, peg)));
 }
 
 /**
@@ -66,7 +66,7 @@ export function decideHold(
   const minimum = parameters.minimumBalanceMillicredits as Millicredits;
   if (balance < minimum) return stop("below_minimum_balance", minimum, balance);
 
-  const budget = sum(sources.map(({ backing, amount }) => coverage(backing, amount, peg))) as NanoUsd;
+  const budget = sum(sources.map(({ backing, amount }) => coverage(backing, amount, peg)));
   const affordable = Math.floor(affordableCompletion(rate, promptBound, budget) / choices);
   const completionCap =
     command.completion ?? Math.max(parameters.minimumCompletionTokens, Math.min(command.completionDefault, affordable));

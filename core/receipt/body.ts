@@ -94,7 +94,7 @@ export interface ReceiptBody {
  */
 export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: Charge, previous: Link): ReceiptBody {
   const { terms, auction, payees, ...rest } = facts;
-  const backed = sum(charge.parts.filter((part) => part.backing === "usdc").map((part) => part.nano_usd)) as NanoUsd;
+  const backed = sum(charge.parts.filter((part) => part.backing === "usdc").map((part) => part.nano_usd));
   const unbacked = sum(charge.parts.map((part) => part.millicredits));
   return {
     v: RECEIPT_VERSION,

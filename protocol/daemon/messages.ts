@@ -80,7 +80,10 @@ const offer = z.object({
   accepts: z.enum(["usdc", "any"]),
   models: z.array(offeredModel).min(0).max(LIMITS.daemonModels),
   prices: z
-    .object({ margin: z.number().min(1).max(100).optional(), listed: z.record(z.string(), z.number().min(0)).optional() })
+    .object({
+      margin: z.number().min(1).max(100).optional(),
+      listed: z.record(z.string(), z.number().min(0)).optional(),
+    })
     .optional(),
   networks: z.array(text(64)).max(64).optional(),
   schedule: z.string().max(256).nullable().optional(),
@@ -171,7 +174,11 @@ const job = z.object({
 const cancel = z.object({ type: z.literal("cancel"), stream });
 const pause = z.object({ type: z.literal("pause"), stream });
 const resume = z.object({ type: z.literal("resume"), stream });
-const settled = z.object({ type: z.literal("settled"), job: jobId, receipt: z.object({ seq: count, outcome: z.string() }) });
+const settled = z.object({
+  type: z.literal("settled"),
+  job: jobId,
+  receipt: z.object({ seq: count, outcome: z.string() }),
+});
 const refused = z.object({ type: z.literal("refused"), job: jobId, reason: z.string() });
 const message = z.object({
   type: z.literal("message"),

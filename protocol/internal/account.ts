@@ -102,9 +102,6 @@ export interface AccountRpc {
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
   keys(credentials: Credentials): Promise<Answer<KeyRecord[]>>;
-  createKey(
-    credentials: Credentials,
-    key: { id: KeyId; name: string; secretHash: string },
-  ): Promise<Answer<KeyRecord>>;
+  createKey(credentials: Credentials, key: { id: KeyId; name: string; secretHash: string }): Promise<Answer<KeyRecord>>;
   revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyRecord>>;
 }

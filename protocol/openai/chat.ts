@@ -69,7 +69,10 @@ const providerPreferences = z.strictObject({
   only: z.array(z.string()).min(1).max(64).optional(),
   ignore: z.array(z.string()).min(1).max(64).optional(),
   max_price: z.string().optional(),
-  quantizations: z.array(z.enum(["q4", "q8", "fp16"])).min(1).optional(),
+  quantizations: z
+    .array(z.enum(["q4", "q8", "fp16"]))
+    .min(1)
+    .optional(),
   allow_fallbacks: z.boolean().optional(),
 });
 
@@ -78,7 +81,9 @@ export const chatRequest = z.strictObject({
   model: z.string().min(1).max(128),
   messages: z.array(message).min(1).max(LIMITS.messages),
   stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() }).nullish(),
+  stream_options: z
+    .object({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
+    .nullish(),
   max_completion_tokens: most(10_000_000).nullish(),
   max_tokens: most(10_000_000).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
@@ -139,7 +144,11 @@ export function neededFeatures(request: ChatRequest): { feature: Feature; param:
 }
 
 /** The body that a daemon gives to its engine: only what an engine understands, with the completion cap fixed. */
-export function engineRequest(request: ChatRequest, engineModel: string, completionCap: number): Record<string, unknown> {
+export function engineRequest(
+  request: ChatRequest,
+  engineModel: string,
+  completionCap: number,
+): Record<string, unknown> {
   const {
     stream: _stream,
     stream_options: _options,
@@ -195,6 +204,9 @@ export const structuredDelta = z.strictObject({
         .optional(),
     })
     .optional(),
-  logprobs: z.object({ content: z.array(z.record(z.string(), z.unknown())) }).nullable().optional(),
+  logprobs: z
+    .object({ content: z.array(z.record(z.string(), z.unknown())) })
+    .nullable()
+    .optional(),
 });
 export type StructuredDelta = z.infer<typeof structuredDelta>;
