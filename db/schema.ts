@@ -1,0 +1,149 @@
+/**
+ * The tables of D1. `npm run migrations` turns changes into numbered SQL. SQLite's STRICT and WITHOUT ROWID are added to
+ * that SQL by hand, because drizzle-kit cannot say them; a test holds that every table is STRICT.
+ *
+ * Times are milliseconds since 1970. Amounts are safe integers. What a large table could outgrow (outcomes, lanes) is
+ * checked by the code alone: changing a CHECK means copying the table.
+ */
+
+import { sql } from "drizzle-orm";
+import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { Backing } from "../core/account/lots.ts";
+import type { Lane } from "../core/lanes.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Quantization } from "../core/pricing.ts";
+import type { Side } from "../core/receipt/rollup.ts";
+import type { CatalogModel } from "../protocol/catalog.ts";
+import type { Tier } from "../protocol/daemon/messages.ts";
+
+/** The catalog; a row is a `catalogModel` (protocol/catalog.ts). WITHOUT ROWID. */
+export const models = sqliteTable(
+  "models",
+  {
+    id: text().primaryKey(),
+    name: text().notNull(),
+    parameters_in_millions: integer().notNull(),
+    quantization: text().$type<Quantization>().notNull(),
+    context_length: integer().notNull(),
+    completion_default: integer().notNull(),
+    completion_max: integer().notNull(),
+    rates: text({ mode: "json" }).$type<CatalogModel["rates"]>(),
+    prompt_bytes_per_token_hundredths: integer().notNull(),
+    prompt_tokens_per_message: integer().notNull(),
+    prompt_tokens_per_image: integer().notNull(),
+    min_bytes_per_token_hundredths: integer().notNull(),
+    lanes: text({ mode: "json" }).$type<Lane[]>().notNull(),
+    created: integer().notNull(),
+  },
+  (table) => [
+    check("models_rates_json", sql`${table.rates} IS NULL OR json_valid(${table.rates})`),
+    check("models_lanes_json", sql`json_valid(${table.lanes})`),
+    check("models_parameters", sql`${table.parameters_in_millions} > 0`),
+  ],
+);
+
+/** Enrolled daemons. The id is the public key in base58. WITHOUT ROWID. */
+export const daemons = sqliteTable(
+  "daemons",
+  {
+    id: text().primaryKey(),
+    account: text().notNull(),
+    name: text().notNull(),
+    payout: text().$type<"usdc" | "credits">().notNull(),
+    tier: text().$type<Tier>().notNull(),
+    created_at: integer().notNull(),
+  },
+  (table) => [
+    index("daemons_account").on(table.account),
+    check("daemons_payout", sql`${table.payout} IN ('usdc', 'credits')`),
+  ],
+);
+
+/**
+ * One slim row per receipt; its body stands in R2, in the segment whose first log index is `segment`, at `offset` bytes.
+ * WITHOUT ROWID and without any other index, because every index entry is billed as a row written.
+ */
+export const receipts = sqliteTable(
+  "receipts",
+  {
+    job: text().notNull(),
+    n: integer().notNull(),
+    log_index: integer().notNull(),
+    window: integer().notNull(),
+    segment: integer().notNull(),
+    offset: integer().notNull(),
+    length: integer().notNull(),
+    /** When the job ended. */
+    at: integer().notNull(),
+    outcome: text().$type<Outcome>().notNull(),
+    lane: text().$type<Lane>().notNull(),
+    model: text().notNull(),
+    consumer: text().notNull(),
+    provider: text().notNull(),
+    daemon: text().notNull(),
+    nano_usd: integer().notNull(),
+    millicredits: integer().notNull(),
+    prompt: integer().notNull(),
+    completion: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.job, table.n] }),
+    check("receipts_place", sql`${table.segment} >= 0 AND ${table.log_index} >= ${table.segment}`),
+    check("receipts_range", sql`${table.offset} >= 0 AND ${table.length} > 0`),
+    check("receipts_nano_usd", sql`abs(${table.nano_usd}) <= 9000000000000000`),
+    check("receipts_millicredits", sql`abs(${table.millicredits}) <= 9000000000000000`),
+    check("receipts_tokens", sql`${table.prompt} >= 0 AND ${table.completion} >= 0`),
+  ],
+);
+
+/** The log's segments in R2. A segment begins where the one before it ends, so the log's indexes are dense. */
+export const segments = sqliteTable(
+  "segments",
+  {
+    first_index: integer().primaryKey(),
+    count: integer().notNull(),
+    /** SHA-256 of the segment's bytes in hex, which is also its name in R2. */
+    hash: text().notNull(),
+    bytes: integer().notNull(),
+    /** When it was appended. */
+    at: integer().notNull(),
+  },
+  (table) => [
+    check("segments_first_index", sql`${table.first_index} >= 0`),
+    check("segments_count", sql`${table.count} > 0 AND ${table.bytes} > 0`),
+    check("segments_hash", sql`length(${table.hash}) = 64`),
+  ],
+);
+
+/** Sums of a window's receipts (core/receipt/rollup.ts), so that a close reads payees and not receipts. WITHOUT ROWID. */
+export const rollups = sqliteTable(
+  "rollups",
+  {
+    window: integer().notNull(),
+    side: text().$type<Side>().notNull(),
+    payee: text().notNull(),
+    lane: text().$type<Lane>().notNull(),
+    backing: text().$type<Backing>().notNull(),
+    nano_usd: integer().notNull(),
+    millicredits: integer().notNull(),
+    receipts: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.window, table.side, table.payee, table.lane, table.backing] }),
+    check("rollups_side", sql`${table.side} IN ('charge', 'share')`),
+    check("rollups_backing", sql`${table.backing} IN ('usdc', 'none')`),
+    check("rollups_nano_usd", sql`abs(${table.nano_usd}) <= 9000000000000000`),
+    check("rollups_millicredits", sql`abs(${table.millicredits}) <= 9000000000000000`),
+    check("rollups_receipts", sql`${table.receipts} > 0`),
+  ],
+);
+
+/** What could not be appended, by the id of the queue's message that carried it. WITHOUT ROWID. */
+export const deadLetters = sqliteTable("dead_letters", {
+  id: text().primaryKey(),
+  at: integer().notNull(),
+  reason: text().notNull(),
+  /** JSON text of what was refused, whole. */
+  item: text().notNull(),
+  resolved_at: integer(),
+});
