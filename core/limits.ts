@@ -74,6 +74,17 @@ export const LIMITS = {
   /** A queue message: 128 KB is the platform's bound, its envelope takes some. */
   queueMessageBytes: 110_000,
   queueFlushMs: 500,
+  /** What one call may send to a queue: 100 messages and 256 KB, of which their envelopes take some. */
+  queueSendMessages: 100,
+  queueSendBytes: 220_000,
+  /** A message that could not be handled comes back after 10 s, then after four times as long each time … */
+  queueRetrySeconds: 10,
+  /** … and at the latest after the longest delay that queues allow. */
+  queueRetryMaxSeconds: 43_200,
+  /** How often the log's appender reads again after another one was faster; `max_concurrency = 1` makes that rare. */
+  appendAttempts: 5,
+  /** Rows of one json_each parameter: a slim row is at most 1.6 KB of JSON, and a bound text may have at most 2 MB. */
+  jsonRows: 1_000,
   /** Rows of a page. */
   pageRows: 100,
   maxPageRows: 1_000,

@@ -1,0 +1,54 @@
+/** What the log refused, kept in D1 where an operator finds it. */
+
+import type { D1Database } from "@cloudflare/workers-types";
+import { and, count, desc, eq, isNull, lt, or } from "drizzle-orm";
+import { LIMITS } from "../core/limits.ts";
+import { open } from "./client.ts";
+import { deadLetters } from "./schema.ts";
+
+export type DeadLetterRow = typeof deadLetters.$inferSelect;
+
+/** Adds letters, all or none; one whose id is known already changes nothing. */
+export async function addDeadLetters(
+  db: D1Database,
+  letters: readonly Omit<DeadLetterRow, "resolved_at">[],
+): Promise<void> {
+  if (letters.length === 0) return;
+  // One statement for each letter: items are large, and a bound text may have at most 2 MB.
+  const insert = db.prepare(
+    "INSERT INTO dead_letters (id, at, reason, item) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+  );
+  await db.batch(letters.map(({ id, at, reason, item }) => insert.bind(id, at, reason, item)));
+}
+
+/** Letters that nobody has resolved, newest first, those after `after` (the last one of the page before). */
+export async function listDeadLetters(
+  db: D1Database,
+  { after, limit = LIMITS.pageRows }: { after?: Pick<DeadLetterRow, "id" | "at">; limit?: number } = {},
+): Promise<DeadLetterRow[]> {
+  const { id, at, resolved_at } = deadLetters;
+  const older = after && or(lt(at, after.at), and(eq(at, after.at), lt(id, after.id)));
+  return open(db)
+    .select()
+    .from(deadLetters)
+    .where(and(isNull(resolved_at), older))
+    .orderBy(desc(at), desc(id))
+    .limit(Math.min(limit, LIMITS.maxPageRows))
+    .all();
+}
+
+/** How many letters nobody has resolved. */
+export async function countDeadLetters(db: D1Database): Promise<number> {
+  const row = await open(db).select({ open: count() }).from(deadLetters).where(isNull(deadLetters.resolved_at)).get();
+  return row?.open ?? 0;
+}
+
+/** Marks a letter as resolved, once; false when there is no open letter of that id. */
+export async function resolveDeadLetter(db: D1Database, id: string, at: number): Promise<boolean> {
+  const done = await open(db)
+    .update(deadLetters)
+    .set({ resolved_at: at })
+    .where(and(eq(deadLetters.id, id), isNull(deadLetters.resolved_at)))
+    .run();
+  return done.meta.changes === 1;
+}

@@ -1,0 +1,140 @@
+/**
+ * Appending to the log: a segment to R2, then one D1 batch (docs/decisions/0001-append-without-a-marker.md).
+ *
+ * The segment's PRIMARY KEY is the log's size as it was read, and sizes only ever grow by whole segments: whoever read a
+ * size that is no longer true meets the key of the segment that was appended since, and the batch fails as a whole. So
+ * indexes are dense and nothing is counted twice, without a lock and without a marker row.
+ */
+
+import { LIMITS } from "../core/limits.ts";
+import { GENESIS_PARAMETERS } from "../core/parameters.ts";
+import type { ReceiptBody } from "../core/receipt/body.ts";
+import { rollUp } from "../core/receipt/rollup.ts";
+import { windowOf } from "../core/windows.ts";
+import { failureOf } from "../db/failure.ts";
+import { appendSegment, keyText, type ReceiptRow, readLog } from "../db/log.ts";
+import type { SignedReceipt } from "../protocol/receipt.ts";
+import { makeSegment, putSegment, segmentLine } from "./segments.ts";
+
+/** A checked receipt on its way into the log. */
+export interface Entry {
+  readonly receipt: SignedReceipt;
+  readonly body: ReceiptBody;
+}
+
+/** What was refused, and why. */
+export interface Poison {
+  readonly item: unknown;
+  readonly reason: string;
+}
+
+export interface Appended {
+  readonly appended: number;
+  readonly duplicates: number;
+  readonly poison: readonly Poison[];
+}
+
+type Stores = Pick<Env, "DB" | "SEGMENTS">;
+
+/**
+ * Appends entries of different keys in their order and leaves out those that the log has. Entries that do not fit the
+ * tables come back as poison. Throws on anything else; then at worst some of the entries were appended, each of them
+ * whole, and the same call again appends the rest.
+ */
+export async function append(entries: readonly Entry[], stores: Stores, now: number): Promise<Appended> {
+  if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [] };
+  for (let attempt = 0; attempt < LIMITS.appendAttempts; attempt++) {
+    const log = await readLog(
+      stores.DB,
+      entries.map(({ body }) => body),
+    );
+    const { fresh, duplicates, poison } = sift(entries, log.existing);
+    if (fresh.length === 0) return { appended: 0, duplicates, poison };
+    try {
+      await write(fresh, log.size, stores, now);
+      return { appended: fresh.length, duplicates, poison };
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === "unknown") throw error;
+      if (failure === "unfit") {
+        const rest = await appendApart(fresh, stores, now);
+        return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison] };
+      }
+    }
+  }
+  throw new Error(`other appenders were faster ${LIMITS.appendAttempts} times`);
+}
+
+/** Appends halves by themselves, down to single entries: the one that does not fit is found, its neighbours get in. */
+async function appendApart(entries: readonly Entry[], stores: Stores, now: number): Promise<Appended> {
+  const [only] = entries;
+  if (only !== undefined && entries.length === 1) {
+    return {
+      appended: 0,
+      duplicates: 0,
+      poison: [{ item: only.receipt, reason: "a value does not fit the log's tables" }],
+    };
+  }
+  const middle = entries.length >> 1;
+  const first = await append(entries.slice(0, middle), stores, now);
+  const second = await append(entries.slice(middle), stores, now);
+  return {
+    appended: first.appended + second.appended,
+    duplicates: first.duplicates + second.duplicates,
+    poison: [...first.poison, ...second.poison],
+  };
+}
+
+/** Parts entries into new ones and ones that the log has. A different receipt of the same key is poison. */
+function sift(
+  entries: readonly Entry[],
+  existing: ReadonlyMap<string, ReceiptRow>,
+): { fresh: Entry[]; duplicates: number; poison: Poison[] } {
+  const fresh: Entry[] = [];
+  const poison: Poison[] = [];
+  for (const entry of entries) {
+    const row = existing.get(keyText(entry.body));
+    if (row === undefined) fresh.push(entry);
+    else if (!isSame(row, slim(entry.body))) poison.push({ item: entry.receipt, reason: OTHER_RECEIPT });
+  }
+  return { fresh, duplicates: entries.length - fresh.length - poison.length, poison };
+}
+
+/** The reason for a receipt whose (job, n) another one has. */
+export const OTHER_RECEIPT = "the log has another receipt of this job and number";
+
+async function write(entries: readonly Entry[], size: number, { DB, SEGMENTS }: Stores, now: number): Promise<void> {
+  const segment = await makeSegment(entries.map(({ receipt }) => segmentLine(receipt)));
+  // First the bytes: a segment without rows is litter, rows without a segment would be a hole in the log.
+  await putSegment(SEGMENTS, segment);
+  const window = windowOf(now, GENESIS_PARAMETERS.settlementDelayMs);
+  const rows = entries.map(({ body }, index) => {
+    const { offset, length } = segment.places[index] as (typeof segment.places)[number];
+    return { ...slim(body), log_index: size + index, window, segment: size, offset, length };
+  });
+  const { hash, bytes } = segment;
+  await appendSegment(
+    DB,
+    { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now },
+    rows,
+    rollUp(
+      entries.map(({ body }) => body),
+      window,
+    ),
+  );
+}
+
+type Slim = Omit<ReceiptRow, "log_index" | "window" | "segment" | "offset" | "length">;
+
+/** What the log's index keeps of a body. */
+function slim(body: ReceiptBody): Slim {
+  const { job, n, outcome, lane, model, consumer, provider, daemon, times, charge, usage } = body;
+  const { nano_usd, millicredits } = charge;
+  const { prompt, completion } = usage;
+  const at = times.completed;
+  return { job, n, at, outcome, lane, model, consumer, provider, daemon, nano_usd, millicredits, prompt, completion };
+}
+
+function isSame(row: ReceiptRow, body: Slim): boolean {
+  return (Object.keys(body) as (keyof Slim)[]).every((name) => row[name] === body[name]);
+}

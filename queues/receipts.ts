@@ -1,0 +1,74 @@
+/** The receipts' consumer: the log's only appender (architecture.md, One job, step 7). */
+
+import { keyText } from "../db/log.ts";
+import { receiptsMessage } from "../protocol/internal/queue.ts";
+import { append, type Entry, OTHER_RECEIPT, type Poison } from "./append.ts";
+import { checkReceipt, type Network, networkOf } from "./check.ts";
+import { sendDeadLetters } from "./dead-letters.ts";
+import { retryLater } from "./retry.ts";
+
+/** What became of a batch: counts only, fit to be logged. */
+export interface ReceiptsSummary {
+  readonly appended: number;
+  readonly duplicates: number;
+  readonly refused: number;
+  /** Why the batch will come again; null when it was handled. */
+  readonly error: string | null;
+}
+
+type LogEnv = Pick<Env, "DB" | "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" | "NETWORK_SEED">;
+
+/**
+ * Appends a batch. What is refused goes to the dead letters by itself and its neighbours get through. On any failure of
+ * a store or a queue the whole batch is asked for again; what was appended by then is left out the next time.
+ */
+export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: number): Promise<ReceiptsSummary> {
+  try {
+    const network = await networkOf(env.TOLLMILL_NETWORK, env.NETWORK_SEED);
+    const { entries, duplicates, poison } = await read(batch, network);
+    const result = await append(entries, env, now);
+    const refused = [...poison, ...result.poison];
+    // After the log, so that a failure there does not refuse the same receipts again each time the batch comes.
+    await sendDeadLetters(refused, env, now);
+    batch.ackAll();
+    return {
+      appended: result.appended,
+      duplicates: duplicates + result.duplicates,
+      refused: refused.length,
+      error: null,
+    };
+  } catch (error) {
+    return { appended: 0, duplicates: 0, refused: 0, error: retryLater(batch, error) };
+  }
+}
+
+/** Reads a batch into entries of different keys, in order of arrival. */
+async function read(
+  batch: MessageBatch,
+  network: Network,
+): Promise<{ entries: Entry[]; duplicates: number; poison: Poison[] }> {
+  const entries = new Map<string, Entry>();
+  const poison: Poison[] = [];
+  let duplicates = 0;
+  for (const { body: content } of batch.messages) {
+    const message = receiptsMessage.safeParse(content);
+    if (!message.success) {
+      poison.push({ item: content, reason: "a message of an unknown version or form" });
+      continue;
+    }
+    const { receipts } = message.data;
+    const checked = await Promise.all(receipts.map((item) => checkReceipt(item, network)));
+    for (const [index, result] of checked.entries()) {
+      if (!result.ok) {
+        poison.push({ item: receipts[index], reason: result.reason });
+        continue;
+      }
+      const { receipt, body } = result;
+      const known = entries.get(keyText(body));
+      if (known === undefined) entries.set(keyText(body), { receipt, body });
+      else if (known.receipt.body === receipt.body) duplicates += 1;
+      else poison.push({ item: receipt, reason: OTHER_RECEIPT });
+    }
+  }
+  return { entries: [...entries.values()], duplicates, poison };
+}

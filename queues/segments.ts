@@ -1,0 +1,62 @@
+/**
+ * Segments of the log in R2: NDJSON, one signed receipt in canonical form (RFC 8785) a line, under the SHA-256 of their
+ * bytes. A segment is never changed, so one that was put twice is the same one.
+ */
+
+import { bytesToHex, canonicalText } from "../core/receipt/canonical.ts";
+import { type SignedReceipt, signedReceipt } from "../protocol/receipt.ts";
+
+export interface Segment {
+  /** SHA-256 of the bytes, hex. */
+  readonly hash: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where each line stands, in bytes, without its newline. */
+  readonly places: readonly { readonly offset: number; readonly length: number }[];
+}
+
+/** The line that a receipt becomes: the bytes that the log commits to. */
+export function segmentLine({ body, key, signature }: SignedReceipt): string {
+  return canonicalText({ body, key, signature });
+}
+
+/** Joins lines into a segment. */
+export async function makeSegment(lines: readonly string[]): Promise<Segment> {
+  const encoded = lines.map((line) => new TextEncoder().encode(line));
+  const bytes = new Uint8Array(encoded.reduce((total, line) => total + line.length + 1, 0));
+  let offset = 0;
+  const places = encoded.map((line) => {
+    const place = { offset, length: line.length };
+    bytes.set(line, offset);
+    bytes[offset + line.length] = 0x0a;
+    offset += line.length + 1;
+    return place;
+  });
+  const hash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  return { hash, bytes, places };
+}
+
+/** The name of a segment in R2. */
+export function segmentName(hash: string): string {
+  return `segments/${hash}`;
+}
+
+/** Puts a segment; R2 refuses bytes that do not have the hash they are put under. */
+export async function putSegment(bucket: R2Bucket, { hash, bytes }: Segment): Promise<void> {
+  await bucket.put(segmentName(hash), bytes, {
+    sha256: hash,
+    httpMetadata: { contentType: "application/x-ndjson" },
+  });
+}
+
+/**
+ * Reads one receipt back by its place (the columns of its slim row). Null when the segment is not there. Throws when the
+ * bytes are no receipt, which means that the row and the segment do not belong together.
+ */
+export async function readReceipt(
+  bucket: R2Bucket,
+  place: { readonly hash: string; readonly offset: number; readonly length: number },
+): Promise<SignedReceipt | null> {
+  const { hash, offset, length } = place;
+  const object = await bucket.get(segmentName(hash), { range: { offset, length } });
+  return object === null ? null : signedReceipt.parse(JSON.parse(await object.text()));
+}
