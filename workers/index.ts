@@ -1,12 +1,16 @@
+/** The Worker: what the platform calls, and the classes of its objects. */
+
+import { handleQueue } from "../queues/index.ts";
+import { app } from "./app.ts";
+import { emit } from "./events.ts";
+
 export { Account } from "../durable-objects/account/index.ts";
 export { Relay } from "../durable-objects/relay/index.ts";
 export { Scheduler } from "../durable-objects/scheduler/index.ts";
 
 export default {
-  async fetch(_request, env) {
-    return Response.json({ network: env.TOLLMILL_NETWORK, account: await env.ACCOUNT.getByName("placeholder").ping() });
-  },
-  async queue(batch) {
-    batch.ackAll();
+  fetch: app.fetch,
+  async queue(batch, env) {
+    emit("queue_batch", { ...(await handleQueue(batch, env, Date.now())) });
   },
 } satisfies ExportedHandler<Env>;

@@ -1,0 +1,67 @@
+/** Shapes of the operator's calls. */
+
+import { z } from "zod";
+import { LIMITS } from "../../core/limits.ts";
+import { accountId, clientId } from "../ids.ts";
+import { creditsInput, idempotencyKey, queryLimit, time, usdInput } from "./common.ts";
+
+export const openAccount = z.strictObject({
+  id: idempotencyKey.optional(),
+  name: z
+    .string()
+    .min(1)
+    .max(LIMITS.keyNameCharacters)
+    .meta({ description: "The name of the first key.", example: "dev" }),
+  starter: z.boolean().optional().meta({ description: "Whether it gets the starter balance." }),
+});
+
+export const openedAccount = z.object({
+  account: accountId.meta({ example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
+  api_key: z.string().meta({ description: "Its first key. A repeated call gets the very same.", example: "tm_…" }),
+  opened: z.boolean().meta({ description: "False when the account was there already." }),
+});
+
+const creditCommon = {
+  /** The id of the credit and of the lot that it makes. */
+  id: clientId.meta({ description: "The same id never credits twice.", example: "welcome-1" }),
+  expires_at: z.iso
+    .datetime({ offset: true })
+    .nullish()
+    .meta({ description: "RFC 3339; absent for a lot that stays." }),
+  memo: z.string().max(256).optional(),
+};
+
+export const creditAccount = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("bonus"),
+    amount: creditsInput.meta({ type: "string", description: "Credits, a decimal string.", example: "1200.000" }),
+    ...creditCommon,
+  }),
+  z.strictObject({
+    kind: z.literal("topup"),
+    amount: usdInput.meta({ type: "string", description: "USD, a decimal string.", example: "5.00" }),
+    ...creditCommon,
+  }),
+]);
+
+export const credited = z.object({
+  seq: z.int().meta({ description: "The entry in the account's ledger.", example: 2 }),
+});
+
+export const deadLetterQuery = z.object({
+  cursor: z.string().max(128).optional().meta({ description: "The `next` of the page before." }),
+  limit: queryLimit.optional(),
+});
+
+export const deadLetterPage = z.object({
+  data: z.array(
+    z.object({
+      id: z.string(),
+      at: time,
+      reason: z.string().meta({ example: "the body is not JSON" }),
+      item: z.string().meta({ description: "JSON text of what was refused, whole." }),
+      resolved_at: time.nullable(),
+    }),
+  ),
+  next: z.string().nullable(),
+});

@@ -1,0 +1,46 @@
+/** Shapes of jobs: where one is, and what one would cost. */
+
+import { z } from "zod";
+import { LANES } from "../../core/lanes.ts";
+import { OUTCOMES } from "../../core/outcome.ts";
+import { jobId } from "../ids.ts";
+import { credits, time } from "./common.ts";
+
+export const JOB_STATES = ["pending", "queued", "running", ...OUTCOMES, "voided", "refused"] as const;
+export type JobState = (typeof JOB_STATES)[number];
+
+export const job = z.object({
+  id: jobId.meta({ example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
+  state: z.enum(JOB_STATES).meta({
+    description:
+      "`pending` between its reservation and its pool's queue, then `queued`, `running`, and the outcome of its receipt; " +
+      "`voided` when it ended without one, `refused` when it was never taken.",
+    example: "running",
+  }),
+  model: z.string().nullable().meta({ example: "tiny-miller" }),
+  at: time.meta({ description: "When it came to that state, or was reserved while it is open." }),
+  position: z.int().nullable().meta({ description: "Its place in the queue, from 1.", example: null }),
+  eta_ms: z.int().nullable().meta({ description: "An estimate of the wait that is left.", example: null }),
+  daemon: z.string().nullable().meta({ description: "Who runs it." }),
+  receipt: z.string().nullable().meta({ description: "Where its receipt is.", example: null }),
+  reason: z.string().nullable().meta({ description: "Why it was voided or refused.", example: null }),
+});
+
+export const cancelledJob = z.object({
+  id: jobId,
+  cancelled: z.boolean().meta({
+    description: "Whether there was something to cancel. What was already answered is charged (see the receipt).",
+    example: true,
+  }),
+});
+
+export const estimate = z.object({
+  lane: z.enum(LANES).meta({ example: "public" }),
+  prompt_tokens: z.int().meta({ description: "The bound on the prompt: it is never billed higher.", example: 24 }),
+  completion_tokens: z
+    .int()
+    .meta({ description: "The completion tokens that are reserved, all choices together.", example: 256 }),
+  hold: credits.meta({ description: "What would be reserved: the worst case.", example: "20.960" }),
+  expected: credits.meta({ description: "What those tokens cost at the catalog's rate.", example: "20.960" }),
+  per_1k: credits.meta({ description: "1,000 completion tokens at the catalog's rate.", example: "80.000" }),
+});

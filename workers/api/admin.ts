@@ -1,0 +1,145 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { refuse } from "../../core/errors.ts";
+import { type AccountId, base62, type KeyId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { putModel } from "../../db/catalog.ts";
+import { listDeadLetters } from "../../db/dead-letters.ts";
+import { formatApiKey, secretHashOf } from "../../protocol/api-key.ts";
+import { catalogModel, modelId } from "../../protocol/catalog.ts";
+import { accountId } from "../../protocol/ids.ts";
+import type { CreditCommand } from "../../protocol/internal/account.ts";
+import {
+  creditAccount,
+  credited,
+  deadLetterPage,
+  deadLetterQuery,
+  openAccount,
+  openedAccount,
+} from "../../protocol/network/admin.ts";
+import { idempotencyHeaders, timeText } from "../../protocol/network/common.ts";
+import { edgeMac } from "../auth.ts";
+import { configOf } from "../config.ts";
+import { emit } from "../events.ts";
+import { problem } from "../http.ts";
+import { onAccount } from "../objects.ts";
+import { answers, byAdmin, byAdminWithJson, newApi, problems, takes } from "./app.ts";
+import { readPlace, writePlace } from "./dead-letter-cursor.ts";
+
+const ACCOUNT_DOMAIN = "tollmill/admin-account/v1";
+const SECRET_DOMAIN = "tollmill/admin-secret/v1";
+
+const model = catalogModel.openapi("CatalogModel");
+const tags = ["Operations"];
+
+const putCatalogModel = createRoute({
+  method: "put",
+  path: "/admin/models/{id}",
+  tags,
+  summary: "Put a model into the catalog",
+  description: "Adds the model or replaces it. A slash in its id is written %2F. Edges notice within some seconds.",
+  ...byAdminWithJson,
+  request: { params: z.object({ id: modelId }), body: takes(model) },
+  responses: { 200: answers(model, "The model as it is in the catalog now."), ...problems },
+});
+
+const postAccount = createRoute({
+  method: "post",
+  path: "/admin/accounts",
+  tags,
+  summary: "Open an account",
+  description:
+    "Makes an account with its first key. With an `Idempotency-Key` (or `id`) account and key follow from it, so the same " +
+    "call again gets the very same key.",
+  ...byAdminWithJson,
+  request: { headers: idempotencyHeaders, body: takes(openAccount) },
+  responses: {
+    200: answers(openedAccount, "The account was there already."),
+    201: answers(openedAccount, "The new account."),
+    ...problems,
+  },
+});
+
+const postCredit = createRoute({
+  method: "post",
+  path: "/admin/accounts/{account}/credits",
+  tags,
+  summary: "Credit an account",
+  description:
+    "A `bonus` in credits has nothing behind it; a `topup` in USD stands for USDC that the treasury has received. The same " +
+    "`id` never credits twice; with another body it is refused.",
+  ...byAdminWithJson,
+  request: { params: z.object({ account: accountId }), body: takes(creditAccount) },
+  responses: { 200: answers(credited, "Where it stands in the account's ledger."), ...problems },
+});
+
+const getDeadLetters = createRoute({
+  method: "get",
+  path: "/admin/dead-letters",
+  tags,
+  summary: "What the log refused",
+  description: "Receipts that could not be appended and that nobody has resolved, newest first.",
+  ...byAdmin,
+  request: { query: deadLetterQuery },
+  responses: { 200: answers(deadLetterPage, "A page of dead letters."), ...problems },
+});
+
+export const admin = newApi();
+
+admin.openapi(putCatalogModel, async (c) => {
+  const row = c.req.valid("json");
+  if (row.id !== c.req.valid("param").id) {
+    return problem(c, refuse("invalid_request", { detail: "id: must be the id of the path.", param: "id" }));
+  }
+  await putModel(c.env.DB, row);
+  emit("model_put", { model: row.id, request_id: c.var.requestId });
+  return c.json(row, 200);
+});
+
+admin.openapi(postAccount, async (c) => {
+  const { edgeKey } = configOf(c.env);
+  const { name, starter = false, id: clientId = c.req.valid("header")["idempotency-key"] } = c.req.valid("json");
+  const id = clientId ?? base62(crypto.getRandomValues(new Uint8Array(16)));
+  const ids = edgeMac(edgeKey, ACCOUNT_DOMAIN, id);
+  const account = base62(ids.subarray(0, 16)) as AccountId;
+  const secret = edgeMac(edgeKey, SECRET_DOMAIN, id);
+  const key = { id: base62(ids.subarray(16)) as KeyId, name, secretHash: secretHashOf(secret) };
+  const answer = await onAccount(c.env, account, (object) => object.open({ account, key, starter }));
+  if (!answer.ok) return problem(c, answer.refusal);
+  const { opened } = answer.value;
+  emit("account_opened", { account, opened, request_id: c.var.requestId });
+  return c.json({ account, api_key: formatApiKey(account, secret, edgeKey), opened }, opened ? 201 : 200);
+});
+
+admin.openapi(postCredit, async (c) => {
+  const { account } = c.req.valid("param");
+  const { id, kind, amount, expires_at: expires = null, memo = "" } = c.req.valid("json");
+  const command: CreditCommand = {
+    id,
+    kind,
+    backing: kind === "topup" ? "usdc" : "none",
+    amount,
+    expiresAt: expires === null ? null : Date.parse(expires),
+    memo,
+  };
+  const result = await onAccount(c.env, account, (object) => object.credit(command));
+  if (result.type === "refused") return problem(c, result.refusal);
+  emit("account_credited", { account, credit: id, kind, amount, request_id: c.var.requestId });
+  return c.json({ seq: result.seq }, 200);
+});
+
+admin.openapi(getDeadLetters, async (c) => {
+  const { cursor, limit = LIMITS.pageRows } = c.req.valid("query");
+  const after = cursor === undefined ? undefined : readPlace(cursor);
+  if (after === null) {
+    const detail = "cursor: must be the `next` of the page before.";
+    return problem(c, refuse("invalid_request", { detail, param: "cursor" }));
+  }
+  const letters = await listDeadLetters(c.env.DB, { limit, ...(after === undefined ? {} : { after }) });
+  const oldest = letters.at(-1);
+  const data = letters.map(({ at, resolved_at, ...letter }) => ({
+    ...letter,
+    at: timeText(at),
+    resolved_at: resolved_at === null ? null : timeText(resolved_at),
+  }));
+  return c.json({ data, next: oldest === undefined || letters.length < limit ? null : writePlace(oldest) }, 200);
+});

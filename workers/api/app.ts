@@ -1,0 +1,81 @@
+/** What every route of the network API is made from: the app, its middlewares, and the common parts of descriptions. */
+
+import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import { every } from "hono/combine";
+import { createMiddleware } from "hono/factory";
+import { refuse } from "../../core/errors.ts";
+import type { ApiKey } from "../../protocol/api-key.ts";
+import { refuseIssues } from "../../protocol/errors.ts";
+import { NETWORK_BODY_BYTES, problem as problemShape } from "../../protocol/network/common.ts";
+import { authenticate, authenticateAdmin } from "../auth.ts";
+import { readJsonText } from "../body.ts";
+import { configOf } from "../config.ts";
+import { type HttpEnv, problem } from "../http.ts";
+
+type KeyedEnv = HttpEnv & { Variables: { key: ApiKey } };
+
+/** An app for one noun; the index mounts them all. What a schema turns down is answered with the parameter's name. */
+export function newApi(): OpenAPIHono<HttpEnv> {
+  return new OpenAPIHono<HttpEnv>({
+    defaultHook: (result, c) => (result.success ? undefined : problem(c, refuseIssues(result.error))),
+  });
+}
+
+/** Lets a call pass that brings a well-formed key of this network; whether it still counts is for the account to say. */
+const withKey = createMiddleware<KeyedEnv>(async (c, next) => {
+  const key = authenticate(c.req.header("authorization"), configOf(c.env));
+  if (!key.ok) return problem(c, key.refusal);
+  c.set("key", key.value);
+  c.header("cache-control", "no-store");
+  return next();
+});
+
+/** Lets the operator pass. */
+const withAdmin = createMiddleware<HttpEnv>(async (c, next) => {
+  const admin = authenticateAdmin(c.req.header("authorization"), configOf(c.env));
+  if (!admin.ok) return problem(c, admin.refusal);
+  c.header("cache-control", "no-store");
+  return next();
+});
+
+/** Reads a JSON body within bounds, so that the validators behind it meet nothing but JSON. */
+const withJson = createMiddleware<HttpEnv>(async (c, next) => {
+  const text = await readJsonText(c.req.raw, NETWORK_BODY_BYTES);
+  if (!text.ok) return problem(c, text.refusal);
+  try {
+    JSON.parse(text.value);
+  } catch {
+    return problem(c, refuse("invalid_json"));
+  }
+  const { url, method, headers } = c.req.raw;
+  c.req.raw = new Request(url, { method, headers, body: text.value });
+  return next();
+});
+
+const apiKey = [{ apiKey: [] }];
+const adminKey = [{ adminKey: [] }];
+
+/** The parts of a description that say who may call. Each comes with the middleware that holds it to that. */
+export const byKey = { security: apiKey, middleware: withKey };
+export const byKeyWithJson = { security: apiKey, middleware: every(withKey, withJson) as typeof withKey };
+export const byAdmin = { security: adminKey, middleware: withAdmin };
+export const byAdminWithJson = { security: adminKey, middleware: every(withAdmin, withJson) as typeof withAdmin };
+export const byAnyone = { security: [] };
+
+/** The answer of a route that went well. */
+export function answers<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** The JSON body of a request. */
+export function takes<Schema extends z.ZodType>(schema: Schema) {
+  return { required: true, content: { "application/json": { schema } } };
+}
+
+/** How every route refuses. */
+export const problems = {
+  default: {
+    description: "A problem (RFC 9457) that names what is wrong and what to do.",
+    content: { "application/problem+json": { schema: problemShape.openapi("Problem") } },
+  },
+};

@@ -1,0 +1,48 @@
+import { createRoute } from "@hono/zod-openapi";
+import type { Balance } from "../../core/account/balance.ts";
+import { formatCredits, GENESIS_PEG, type Millicredits } from "../../core/units.ts";
+import { balance as balanceShape } from "../../protocol/network/account.ts";
+import { timeText } from "../../protocol/network/common.ts";
+import { configOf } from "../config.ts";
+import { problem } from "../http.ts";
+import { onAccount } from "../objects.ts";
+import { answers, byKey, newApi, problems } from "./app.ts";
+
+const getBalance = createRoute({
+  method: "get",
+  path: "/balance",
+  tags: ["Account"],
+  summary: "What the account has",
+  description: "The balance in credits at today's peg, lot by lot, and what open jobs have reserved of it.",
+  ...byKey,
+  responses: { 200: answers(balanceShape.openapi("Balance"), "The balance."), ...problems },
+});
+
+export const balance = newApi();
+
+balance.openapi(getBalance, async (c) => {
+  const { account, secretHash } = c.var.key;
+  const answer = await onAccount(c.env, account, (object) => object.balance({ secretHash }));
+  if (!answer.ok) return problem(c, answer.refusal);
+  const minimum = configOf(c.env).parameters.minimumBalanceMillicredits as Millicredits;
+  return c.json(shownBalance(answer.value, minimum), 200);
+});
+
+function shownBalance({ available, held, lots, openJobs }: Balance, minimum: Millicredits) {
+  return {
+    available: formatCredits(available),
+    held: formatCredits(held),
+    minimum: formatCredits(minimum),
+    peg: { millicredits: GENESIS_PEG.millicredits, nano_usd: GENESIS_PEG.nanoUsd },
+    lots: lots.map((lot) => ({
+      id: lot.id,
+      kind: lot.kind,
+      backing: lot.backing,
+      available: formatCredits(lot.available),
+      held: formatCredits(lot.held),
+      expires_at: lot.expiresAt === null ? null : timeText(lot.expiresAt),
+    })),
+    open_jobs: openJobs,
+    allotment: null,
+  };
+}

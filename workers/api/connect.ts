@@ -1,0 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
+import { refuse } from "../../core/errors.ts";
+import { SUBPROTOCOL } from "../../protocol/daemon/messages.ts";
+import { relayOf } from "../../protocol/internal/names.ts";
+import { connectQuery } from "../../protocol/network/daemons.ts";
+import { configOf } from "../config.ts";
+import { problem } from "../http.ts";
+import { byAnyone, newApi, problems } from "./app.ts";
+
+const getConnect = createRoute({
+  method: "get",
+  path: "/connect",
+  tags: ["Supply"],
+  summary: "Connect a daemon",
+  description:
+    `A WebSocket of the subprotocol \`${SUBPROTOCOL}\`. The daemon proves its enrolled key there by signing a challenge, so ` +
+    "no API key is sent. See docs/protocol.md for the messages.",
+  ...byAnyone,
+  request: { query: connectQuery },
+  responses: { 101: { description: "The socket is open." }, ...problems },
+});
+
+export const connect = newApi();
+
+connect.openapi(getConnect, (c) => {
+  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+    const detail = `This path is a WebSocket of the subprotocol ${SUBPROTOCOL}: connect with the header Upgrade: websocket.`;
+    return problem(c, refuse("invalid_request", { detail, param: "upgrade" }));
+  }
+  const { region, shards } = configOf(c.env);
+  const name = relayOf(region, c.req.valid("query").daemon, shards);
+  return c.env.RELAY.getByName(name).fetch(c.req.raw);
+});

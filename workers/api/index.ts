@@ -1,0 +1,16 @@
+/** The network's API: every noun in a file of its own. */
+
+import { admin } from "./admin.ts";
+import { newApi } from "./app.ts";
+import { balance } from "./balance.ts";
+import { connect } from "./connect.ts";
+import { daemons } from "./daemons.ts";
+import { jobs } from "./jobs.ts";
+import { keys } from "./keys.ts";
+import { ledger } from "./ledger.ts";
+import { receipts } from "./receipts.ts";
+import { status } from "./status.ts";
+
+export const api = newApi();
+
+for (const noun of [balance, ledger, keys, jobs, receipts, daemons, connect, status, admin]) api.route("/", noun);

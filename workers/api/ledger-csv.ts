@@ -1,0 +1,91 @@
+/** The ledger as flat rows for spreadsheets. */
+
+import { stringify } from "csv-stringify/browser/esm/sync";
+import { shown } from "../../core/account/lots.ts";
+import type { ReceiptBody } from "../../core/receipt/body.ts";
+import { formatCredits, formatUsd, GENESIS_PEG, type Millicredits, type NanoUsd } from "../../core/units.ts";
+import type { EntryRecord } from "../../protocol/internal/account.ts";
+import { timeText } from "../../protocol/network/common.ts";
+
+const COLUMNS = [
+  "seq",
+  "at",
+  "type",
+  /** What came into the balance or went out of it; a backed amount is shown at the peg. */
+  "credits_in",
+  "credits_out",
+  /** The price in USD of a job, or of a backed lot. */
+  "usd",
+  "kind",
+  "backing",
+  "job",
+  "outcome",
+  "lane",
+  "model",
+  "prompt_tokens",
+  "completion_tokens",
+  "memo",
+] as const;
+
+type Row = Partial<Record<(typeof COLUMNS)[number], string | number>>;
+
+/** An entry of a lot, or of a hold's end (durable-objects/account/entries.ts); fields that the other one lacks are absent. */
+interface PlainEntry {
+  readonly kind?: string;
+  readonly backing?: "usdc" | "none";
+  readonly nano_usd?: number;
+  readonly millicredits?: number;
+  readonly memo?: string;
+  readonly job?: string;
+  readonly reason?: string;
+}
+
+// A cell that a spreadsheet would take for a formula gets an apostrophe in front: memos and names are other people's text.
+const OPTIONS = { columns: [...COLUMNS], escape_formulas: true, record_delimiter: "windows" } as const;
+
+export function csvHead(): string {
+  return stringify([], { ...OPTIONS, header: true });
+}
+
+export function csvRows(entries: readonly EntryRecord[]): string {
+  return stringify(entries.map(rowOf), OPTIONS);
+}
+
+function rowOf({ seq, at, type, body }: EntryRecord): Row {
+  const row = { seq, at: timeText(at), type };
+  return type === "spent"
+    ? { ...row, ...receiptRow(JSON.parse(body)) }
+    : { ...row, ...plainRow(type, JSON.parse(body)) };
+}
+
+function receiptRow({ job, outcome, lane, model, usage, charge }: ReceiptBody): Row {
+  return {
+    ...moved(-Number(charge.millicredits)),
+    usd: formatUsd(charge.nano_usd),
+    job,
+    outcome,
+    lane,
+    model,
+    prompt_tokens: usage.prompt,
+    completion_tokens: usage.completion,
+  };
+}
+
+function plainRow(type: string, entry: PlainEntry): Row {
+  const { kind = "", backing, nano_usd: nano = 0, millicredits: milli = 0, job = "", memo, reason = "" } = entry;
+  const row = { kind, job, memo: memo ?? reason };
+  if (backing === undefined) return row;
+  const amount: number = shown(backing, backing === "usdc" ? nano : milli, GENESIS_PEG);
+  return {
+    ...row,
+    backing,
+    ...moved(type === "expiry" ? -amount : amount),
+    ...(backing === "usdc" ? { usd: formatUsd(nano as NanoUsd) } : {}),
+  };
+}
+
+/** A change of the balance in millicredits, in the column of its direction: a minus sign in front would read as a formula. */
+function moved(change: number): Row {
+  const amount = formatCredits(Math.abs(change) as Millicredits);
+  return change < 0 ? { credits_out: amount } : { credits_in: amount };
+}

@@ -1,0 +1,61 @@
+/** The OpenAPI document of both APIs. */
+
+import { version } from "../../package.json";
+import { newApi } from "./app.ts";
+import { api } from "./index.ts";
+
+const DESCRIPTION = `Tollmill is an open market for AI inference on Cloudflare's edge: one OpenAI-compatible API, anyone's
+GPU, a signed receipt for every answer.
+
+Calls under \`/v1\` speak OpenAI's dialect, errors included. Calls under \`/api/v1\` are the network's own; they refuse
+with problems as in RFC 9457, amounts are decimal strings of credits or USD, times are RFC 3339, and lists page by cursor.
+Every answer carries \`x-request-id\`.`;
+
+const TAGS = [
+  { name: "Inference", description: "OpenAI's calls." },
+  { name: "Account", description: "Balance, ledger, and what a job would cost." },
+  { name: "Keys", description: "The account's API keys." },
+  { name: "Jobs", description: "Jobs that wait or run." },
+  { name: "Receipts", description: "The network's signed record of each job." },
+  { name: "Supply", description: "Daemons: the GPUs that serve." },
+  { name: "Network", description: "What everybody may see." },
+  { name: "Operations", description: "The operator's calls." },
+];
+
+// OpenAPI 3.1 names a licence by its SPDX id; the library knows 3.0's type only.
+const LICENSE: { name: string } = Object.assign({ name: "Apache-2.0" }, { identifier: "Apache-2.0" });
+
+let document: Readonly<Record<string, unknown>> | null = null;
+
+/** The document, made once per isolate. */
+export function openApiDocument(): Readonly<Record<string, unknown>> {
+  document ??= makeDocument();
+  return document;
+}
+
+function makeDocument(): Readonly<Record<string, unknown>> {
+  const whole = newApi();
+  whole.route("/api/v1", api);
+  const registry = whole.openAPIRegistry;
+  registry.registerComponent("securitySchemes", "apiKey", {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key of an account: `tm_…`.",
+  });
+  registry.registerComponent("securitySchemes", "adminKey", {
+    type: "http",
+    scheme: "bearer",
+    description: "The operator's key.",
+  });
+  return whole.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Tollmill",
+      version,
+      description: DESCRIPTION,
+      license: LICENSE,
+    },
+    servers: [{ url: "/" }],
+    tags: TAGS,
+  }) as unknown as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,54 @@
+/** The reference at /docs: one page that loads its program from this network itself (localnet/setup.mjs puts it there). */
+
+import type { Context } from "hono";
+
+/**
+ * Everything comes from this origin. The reference styles itself from its program, hence the one `unsafe-inline`, which
+ * is for styles only; scripts are files.
+ */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** No fonts, no telemetry, no helper from anywhere else. */
+const CONFIGURATION = {
+  url: "/openapi.json",
+  withDefaultFonts: false,
+  telemetry: false,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  showDeveloperTools: "never",
+  hideClientButton: true,
+  metaData: { title: "Tollmill API" },
+};
+
+const PAGE = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>Tollmill API</title>
+  </head>
+  <body>
+    <noscript>This reference needs JavaScript. The same is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+    <script id="api-reference" data-url="/openapi.json" data-configuration='${JSON.stringify(CONFIGURATION)}'></script>
+    <script src="/docs/api-reference.js"></script>
+  </body>
+</html>
+`;
+
+export function referencePage(c: Context): Response {
+  return c.html(PAGE, 200, {
+    "content-security-policy": POLICY,
+    "referrer-policy": "no-referrer",
+    "cache-control": "public, max-age=300",
+  });
+}
