@@ -75,3 +75,11 @@ export function withParameters(changes: Readonly<Record<string, unknown>>): Para
   }
   return Object.freeze(result);
 }
+
+/** Parameters from the JSON text of a setting; the genesis values where it is empty. Throws as {@link withParameters} does. */
+export function parseParameters(changes: string | undefined): Parameters {
+  if (changes === undefined || changes === "") return GENESIS_PARAMETERS;
+  const value: unknown = JSON.parse(changes);
+  if (typeof value !== "object" || value === null) throw new TypeError("parameters must be a JSON object");
+  return withParameters(value as Record<string, unknown>);
+}

@@ -1,8 +1,1 @@
-import { DurableObject } from "cloudflare:workers";
-
-/** A placeholder that answers so that the toolchain has something to build and test. */
-export class Account extends DurableObject<Env> {
-  ping(): string {
-    return "account";
-  }
-}
+export { Account } from "./account.ts";

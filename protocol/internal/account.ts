@@ -27,6 +27,8 @@ export interface HeldTerms {
   readonly expiresAt: number;
   readonly held: Millicredits;
   readonly remaining: Millicredits;
+  /** Whether unbacked credits pay for part of it: a provider may refuse such jobs (economics.md §3). */
+  readonly unbacked: boolean;
 }
 
 export type HoldResult =

@@ -27,6 +27,10 @@ export interface AcquireRequest {
   /** The highest rate the job may be served at: the catalog's in the lanes with a fixed price. */
   readonly rate: Rate;
   readonly estimate: Tokens;
+  /** Whether unbacked credits pay for part of it. */
+  readonly unbacked: boolean;
+  /** When the job's hold ends; a lease never outlives it. Milliseconds since 1970. */
+  readonly holdExpiresAt: number;
   /** When the job was first queued, and until when it may wait; milliseconds since 1970. */
   readonly queuedAt: number;
   readonly waitUntil: number;
@@ -67,6 +71,8 @@ export interface RelayJob {
   readonly grant: Grant;
   readonly hold: HeldTerms;
   readonly queuedAt: number;
+  /** When the job was first given to a daemon: moves do not extend its time (economics.md §6). */
+  readonly firstDispatchedAt: number;
   readonly minBytesPerTokenHundredths: number;
   /** 16 bytes, hex. */
   readonly salt: string;

@@ -28,7 +28,7 @@ export interface RunningJob {
 
 /** What a relay tells a scheduler of a job, in digests: that it runs, or that it ended. */
 export type JobReport =
-  | { readonly type: "running"; readonly job: JobId; readonly fence: number }
+  | { readonly type: "running"; readonly job: JobId; readonly fence: number; readonly daemon: DaemonId }
   | {
       readonly type: "ended";
       readonly job: JobId;

@@ -1,0 +1,64 @@
+/** Which daemon serves a job at a fixed price (economics.md §§3, 9). Scores and draws come with the market's routing. */
+
+import { type Refusal, refuse } from "../errors.ts";
+import { electricityFloor, floorPerThousand, perThousand, priceAtRate } from "../pricing.ts";
+import { formatUsd, type NanoUsd } from "../units.ts";
+import type { Daemon } from "./daemon.ts";
+import type { WaitingJob } from "./waiting-job.ts";
+
+/** Why a daemon is passed over for a job, or null when it could serve it once it has a free slot. */
+export function obstacle(
+  daemon: Daemon,
+  job: WaitingJob,
+): "own" | "draining" | "failed_before" | "not_chosen" | "quantization" | "feature" | "usdc_only" | "floor" | null {
+  if (daemon.provider === job.account) return "own";
+  if (daemon.draining) return "draining";
+  if (job.excluded.includes(daemon.daemon)) return "failed_before";
+  const names = [daemon.daemon, daemon.provider] as string[];
+  if (job.only !== null && !names.some((name) => job.only?.includes(name))) return "not_chosen";
+  if (names.some((name) => job.ignore.includes(name))) return "not_chosen";
+  if (job.quantizations !== null && !job.quantizations.includes(daemon.quantization)) return "quantization";
+  if (!job.features.every(({ feature }) => daemon.features.includes(feature))) return "feature";
+  if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
+  // A provider never serves at a loss.
+  if (electricityFloor(daemon.floor, job.estimate) > priceAtRate(job.rate, job.estimate)) return "floor";
+  return null;
+}
+
+/** Whether a daemon could serve a job once it has a free slot. */
+export function couldServe(daemon: Daemon, job: WaitingJob): boolean {
+  return obstacle(daemon, job) === null;
+}
+
+/** Of the daemons that can serve a job now: the least loaded one, and of those the one that was idle longest. */
+export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob): Daemon | null {
+  let best: Daemon | null = null;
+  for (const daemon of daemons) {
+    if (daemon.running.size >= daemon.slots || !couldServe(daemon, job)) continue;
+    if (best === null || isBetter(daemon, best)) best = daemon;
+  }
+  return best;
+}
+
+function isBetter(a: Daemon, b: Daemon): boolean {
+  // a.running / a.slots < b.running / b.slots, without the division.
+  const load = a.running.size * b.slots - b.running.size * a.slots;
+  if (load !== 0) return load < 0;
+  if (a.idleSince !== b.idleSince) return a.idleSince < b.idleSince;
+  return a.daemon < b.daemon;
+}
+
+/** The refusal of a job that no daemon of the pool can serve, by the nearest miss. */
+export function whyNobody(daemons: Iterable<Daemon>, job: WaitingJob): Refusal {
+  const all = [...daemons];
+  const obstacles = all.map((daemon) => obstacle(daemon, job));
+  const tooCheap = all.filter((_, index) => obstacles[index] === "floor");
+  if (tooCheap.length > 0) {
+    const lowest = Math.min(...tooCheap.map((daemon) => floorPerThousand(daemon.floor))) as NanoUsd;
+    const metadata = { lowest_ask: formatUsd(lowest), max_price: formatUsd(perThousand(job.rate)) };
+    return refuse("no_bid", { metadata });
+  }
+  if (obstacles.includes("failed_before")) return refuse("provider_failed");
+  const reasons = [...new Set(obstacles)].filter((reason) => reason !== null);
+  return refuse("no_provider", reasons.length === 0 ? {} : { metadata: { passed_over: reasons } });
+}

@@ -1,0 +1,22 @@
+/** A daemon as a pool sees it. */
+
+import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { ElectricityFloor, Quantization } from "../pricing.ts";
+
+export interface Daemon {
+  readonly daemon: DaemonId;
+  readonly relay: string;
+  /** The account that it earns for. */
+  readonly provider: AccountId;
+  readonly quantization: Quantization;
+  readonly slots: number;
+  readonly context: number;
+  readonly features: readonly string[];
+  readonly tokensPerSecond: number;
+  readonly floor: ElectricityFloor;
+  readonly accepts: "usdc" | "any";
+  readonly draining: boolean;
+  readonly running: Set<JobId>;
+  /** When its last job ended, or when it came; milliseconds since 1970. */
+  idleSince: number;
+}

@@ -1,0 +1,244 @@
+import { DurableObject } from "cloudflare:workers";
+import { type Balance, balanceOf } from "../../core/account/balance.ts";
+import { decideHold } from "../../core/account/hold.ts";
+import { shown } from "../../core/account/lots.ts";
+import type { Hold } from "../../core/account/state.ts";
+import { type Refusal, refuse } from "../../core/errors.ts";
+import { type AccountId, holdSlot, type JobId, type KeyId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import type { JobFacts } from "../../core/receipt/body.ts";
+import { canonicalText } from "../../core/receipt/canonical.ts";
+import { GENESIS_PEG, type Millicredits, sum } from "../../core/units.ts";
+import type {
+  AccountRpc,
+  Answer,
+  Credentials,
+  CreditCommand,
+  CreditResult,
+  EntryRecord,
+  HeldTerms,
+  HoldRequest,
+  HoldResult,
+  JobRecord,
+  KeyRecord,
+  PostResult,
+  VoidResult,
+} from "../../protocol/internal/account.ts";
+import { isMigrated, migrate } from "../shared/migrations.ts";
+import { parametersOf } from "../shared/settings.ts";
+import { Keyring } from "./keyring.ts";
+import { Ledger } from "./ledger.ts";
+import { checkLog } from "./log-check.ts";
+import { findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+
+interface Books {
+  readonly ledger: Ledger;
+  readonly keys: Keyring;
+}
+
+/**
+ * One account: its lots, holds, chain of entries and keys. The one writer of its money. Every command is decided by pure
+ * functions in `core/account`, written in one transaction, and idempotent by an id that its caller made.
+ */
+export class Account extends DurableObject<Env> implements AccountRpc {
+  readonly #parameters: Parameters;
+  #books: Books | null = null;
+  #alarmArmed = false;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#parameters = parametersOf(env);
+    if (isMigrated(ctx.storage)) this.#load();
+  }
+
+  #load(): Books {
+    migrate(this.ctx.storage, ACCOUNT_MIGRATIONS);
+    this.#books = { ledger: new Ledger(this.ctx.storage), keys: new Keyring(this.ctx.storage.sql) };
+    return this.#books;
+  }
+
+  async open(command: {
+    account: AccountId;
+    key: { id: KeyId; name: string; secretHash: string };
+    starter: boolean;
+  }): Promise<Answer<{ opened: boolean }>> {
+    const { key, starter } = command;
+    const books = this.#books ?? this.#load();
+    const opened = books.keys.byId(key.id) === null;
+    if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
+    if (opened) books.keys.add(key, Date.now());
+    if (starter && books.ledger.store.command(STARTER) === null) {
+      await this.credit(starterCredit(this.#parameters, Date.now()));
+    }
+    return { ok: true, value: { opened } };
+  }
+
+  async hold(request: HoldRequest): Promise<HoldResult> {
+    const entered = this.#enter(request.credentials);
+    if (!entered.ok) return { type: "refused", refusal: entered.refusal };
+    const { ledger, key } = entered.value;
+    const now = Date.now();
+    const earlier = findEarlier(ledger, request, now);
+    if (earlier.type === "refused") return earlier;
+    if (earlier.type === "repeated") return repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job));
+    const decision = decideHold(ledger.state, { ...request, key: key.id, peg: GENESIS_PEG }, this.#parameters, now);
+    const { slot, attempt } = earlier;
+    ledger.recordHold({ slot, attempt, job: request.job, body: request.body }, decision, now);
+    if (decision.type !== "held") return decision;
+    this.#armAlarm();
+    return this.#heldAnswer(request.job);
+  }
+
+  async post(facts: JobFacts): Promise<PostResult> {
+    if (this.#books === null) return { type: "refused", reason: "unknown_job" };
+    const result = this.#books.ledger.post(facts, Date.now());
+    this.#armAlarm();
+    return result;
+  }
+
+  async void(job: JobId, reason: string): Promise<VoidResult> {
+    return this.#books?.ledger.void(job, reason, Date.now()) ?? { type: "unknown_job" };
+  }
+
+  async credit(command: CreditCommand): Promise<CreditResult> {
+    const books = this.#books;
+    if (books === null) return { type: "refused", refusal: refuse("account_not_found") };
+    const { ledger } = books;
+    const text = canonicalText(command);
+    const before = ledger.store.command(command.id);
+    if (before !== null) {
+      return before.command === text
+        ? { type: "credited", seq: before.seq }
+        : { type: "refused", refusal: refuse("id_conflict") };
+    }
+    if (!Number.isSafeInteger(command.amount) || command.amount <= 0) {
+      const detail = "The amount must be a whole number above 0.";
+      return { type: "refused", refusal: refuse("invalid_request", { detail, param: "amount" }) };
+    }
+    const now = Date.now();
+    ledger.sweep(now);
+    if (ledger.state.lots.size >= LIMITS.lots) return { type: "refused", refusal: refuse("lot_limit") };
+    const seq = ledger.credit(command, now, (at) => ledger.store.addCommand(command.id, text, at));
+    return { type: "credited", seq };
+  }
+
+  async balance(credentials: Credentials): Promise<Answer<Balance>> {
+    const entered = this.#enter(credentials);
+    if (!entered.ok) return entered;
+    const now = Date.now();
+    entered.value.ledger.sweep(now);
+    return { ok: true, value: balanceOf(entered.value.ledger.state, GENESIS_PEG, now) };
+  }
+
+  async job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>> {
+    const entered = this.#enter(credentials);
+    if (!entered.ok) return entered;
+    const { ledger } = entered.value;
+    ledger.sweep(Date.now());
+    return { ok: true, value: jobRecord(ledger, ledger.store.holdIn(holdSlot(job))) };
+  }
+
+  async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
+    const entered = this.#enter(credentials);
+    if (!entered.ok) return entered;
+    const rows = entered.value.ledger.store.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
+    return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
+  }
+
+  async keys(credentials: Credentials): Promise<Answer<KeyRecord[]>> {
+    const entered = this.#enter(credentials);
+    return entered.ok ? { ok: true, value: entered.value.keys.list() } : entered;
+  }
+
+  async createKey(
+    credentials: Credentials,
+    key: { id: KeyId; name: string; secretHash: string },
+  ): Promise<Answer<KeyRecord>> {
+    const entered = this.#enter(credentials);
+    if (!entered.ok) return entered;
+    const { keys } = entered.value;
+    const before = keys.byId(key.id);
+    if (before !== null) {
+      const { secretHash: _, ...record } = before;
+      return before.name === key.name ? { ok: true, value: record } : refusal(refuse("id_conflict"));
+    }
+    if (keys.live >= LIMITS.apiKeys) {
+      return refusal(refuse("id_conflict", { detail: `An account has at most ${LIMITS.apiKeys} keys.` }));
+    }
+    return { ok: true, value: keys.add(key, Date.now()) };
+  }
+
+  async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyRecord>> {
+    const entered = this.#enter(credentials);
+    if (!entered.ok) return entered;
+    const key = entered.value.keys.byId(id);
+    if (key === null) return refusal(refuse("key_not_found"));
+    return { ok: true, value: entered.value.keys.revoke(key, Date.now()) };
+  }
+
+  /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
+  override async alarm(): Promise<void> {
+    this.#alarmArmed = false;
+    const books = this.#books;
+    if (books === null) return;
+    const now = Date.now();
+    books.ledger.sweep(now);
+    const { pending } = await checkLog(books.ledger.store, this.env, books.ledger.state.seq, now);
+    if (pending || books.ledger.state.holds.size > 0) this.#armAlarm();
+  }
+
+  /** One lazy alarm: set at most once per interval, as every alarm that is set costs a row. */
+  #armAlarm(): void {
+    if (this.#alarmArmed) return;
+    this.#alarmArmed = true;
+    this.ctx.waitUntil(
+      this.ctx.storage.getAlarm().then((due) => {
+        // An alarm in the past is one whose retries are spent: it would never ring again.
+        if (due === null || due < Date.now() - LIMITS.accountAlarmMs) {
+          return this.ctx.storage.setAlarm(Date.now() + LIMITS.accountAlarmMs);
+        }
+        return undefined;
+      }),
+    );
+  }
+
+  #enter(credentials: Credentials): Answer<Books & { key: KeyRecord }> {
+    const key = this.#books?.keys.find(credentials.secretHash) ?? null;
+    if (this.#books === null || key === null) return refusal(refuse("invalid_api_key"));
+    return { ok: true, value: { ...this.#books, key } };
+  }
+
+  #heldAnswer(job: JobId): HoldResult {
+    const hold = this.#books?.ledger.openHold(job);
+    if (hold === undefined || this.#books === null) return { type: "refused", refusal: refuse("job_not_found") };
+    return { type: "held", ...heldTerms(hold, this.#books.ledger.remaining()) };
+  }
+}
+
+function heldTerms(hold: Hold, remaining: Millicredits): HeldTerms {
+  const { price, promptBound, completionCap, expiresAt, draws, peg } = hold;
+  const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
+  const unbacked = draws.some(({ backing }) => backing === "none");
+  return { price, promptBound, completionCap, expiresAt, held, remaining, unbacked };
+}
+
+function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: value };
+}
+
+/** The id of the one credit that every account can have once. */
+const STARTER = "starter";
+
+/** The starter balance (economics.md §6): one bonus lot, once for an account. */
+function starterCredit(parameters: Parameters, now: number): CreditCommand {
+  return {
+    id: STARTER,
+    kind: "bonus",
+    backing: "none",
+    amount: parameters.starterMillicredits,
+    expiresAt: now + parameters.starterExpiryMs,
+    memo: "starter balance",
+  };
+}

@@ -1,0 +1,66 @@
+/** The bodies of entries that are not receipts, in the same chain and the same canonical form. */
+
+import type { Backing, LotKind } from "../../core/account/lots.ts";
+import type { Link } from "../../core/account/state.ts";
+import type { JobId } from "../../core/ids.ts";
+import { canonicalText } from "../../core/receipt/canonical.ts";
+
+export const ENTRY_VERSION = "tollmill/entry/v1";
+
+/** The ledger's types of entry (economics.md §6), with the ends of holds that cost nothing. */
+export type EntryType =
+  | "spent"
+  | "bonus"
+  | "topup"
+  | "package"
+  | "allotment"
+  | "earned"
+  | "transfer"
+  | "expiry"
+  | "void"
+  | "hold_expired";
+
+/** What a credit of a kind of lot is called in the ledger. */
+export const CREDIT_TYPE: Readonly<Record<LotKind, EntryType>> = {
+  allotment: "allotment",
+  package: "package",
+  bonus: "bonus",
+  received: "transfer",
+  earned: "earned",
+  topup: "topup",
+};
+
+/** A change of a lot: a credit, or what expired. Amounts are in the lot's own unit; the other field is 0. */
+export function lotEntry(
+  type: EntryType,
+  lot: { id: string; kind: LotKind; backing: Backing },
+  amount: number,
+  at: number,
+  previous: Link,
+  memo: string,
+): string {
+  return canonicalText({
+    v: ENTRY_VERSION,
+    type,
+    at,
+    lot: lot.id,
+    kind: lot.kind,
+    backing: lot.backing,
+    nano_usd: lot.backing === "usdc" ? amount : 0,
+    millicredits: lot.backing === "usdc" ? 0 : amount,
+    memo,
+    seq: previous.seq + 1,
+    previous: previous.head,
+  });
+}
+
+/** The end of a hold that moved no money. */
+export function releaseEntry(
+  type: "void" | "hold_expired",
+  job: JobId,
+  reason: string,
+  at: number,
+  previous: Link,
+): string {
+  return canonicalText({ v: ENTRY_VERSION, type, at, job, reason, seq: previous.seq + 1, previous: previous.head });
+}

@@ -1,0 +1,163 @@
+/**
+ * An account's state in memory and its rows, changed together: every command is decided by core on the state, written in
+ * one `transactionSync`, and only then applied to the state.
+ */
+
+import { type HoldDecision, spendable } from "../../core/account/hold.ts";
+import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
+import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
+import { holdSlot, type JobId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
+import { hashText } from "../../core/receipt/canonical.ts";
+import { GENESIS_PEG, type Millicredits } from "../../core/units.ts";
+import type { CreditCommand, PostResult, VoidResult } from "../../protocol/internal/account.ts";
+import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry } from "./entries.ts";
+import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
+
+type HoldPlace = Omit<HoldRow, "record">;
+
+export class Ledger {
+  readonly #storage: DurableObjectStorage;
+  readonly #state: AccountState;
+  readonly store: AccountStore;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.store = new AccountStore(storage.sql);
+    this.#state = this.store.load();
+  }
+
+  /** The state, to be read only: what changes it goes through the commands. */
+  get state(): AccountState {
+    return this.#state;
+  }
+
+  openHold(job: JobId): Hold | undefined {
+    return this.#state.holds.get(job);
+  }
+
+  remaining(): Millicredits {
+    return spendable(this.#state, "public", GENESIS_PEG, this.#state.clock);
+  }
+
+  /** A time that is not before anything recorded. */
+  #now(now: number): number {
+    return Math.max(now, this.#state.clock);
+  }
+
+  /** Ends what has run out: holds first, as what they release may belong to a lot that has expired too. */
+  sweep(now: number): void {
+    const at = this.#now(now);
+    for (const job of expiredHolds(this.#state, at)) {
+      const body = releaseEntry("hold_expired", job, "expired", at, this.#link());
+      this.#append("hold_expired", body, { type: "hold_expired", job }, at, job, null);
+    }
+    for (const { lot, amount } of expiredLots(this.#state, at)) {
+      const row = this.#state.lots.get(lot);
+      if (row === undefined) continue;
+      const body = lotEntry("expiry", row, amount, at, this.#link(), "");
+      this.#append("expiry", body, { type: "lot_expired", lot, amount }, at, null, null);
+    }
+  }
+
+  /** Stores a hold, or the refusal that a repeated call must get again. */
+  recordHold(place: HoldPlace, decision: HoldDecision, now: number): void {
+    const at = this.#now(now);
+    const { seq } = this.#state;
+    if (decision.type !== "held") {
+      const refused: StoredRefusal = decision;
+      this.#storage.transactionSync(() => this.store.addHold(place, { refused }, 0, seq, at));
+      return;
+    }
+    const { hold } = decision;
+    this.#storage.transactionSync(() => this.store.addHold(place, { hold }, hold.order, seq, at));
+    apply(this.#state, { type: "held", hold }, at);
+  }
+
+  /**
+   * Settles a job: fixes its charge, its place in the chain and its body. Idempotent by (job, n): a repeated post gets
+   * the stored body. A job whose hold has expired gets a receipt that charges nothing (economics.md §6).
+   */
+  post(facts: JobFacts, now: number): PostResult {
+    this.sweep(now);
+    const at = this.#now(now);
+    const hold = this.openHold(facts.job);
+    if (hold !== undefined) return this.#settle(facts, hold, at);
+    const ended = this.ending(facts.job);
+    if (ended === null) return { type: "refused", reason: "unknown_job" };
+    if (ended.type === "spent") return this.#posted(ended.body, ended.seq);
+    if (ended.type === "void") return { type: "refused", reason: "voided" };
+    return this.#settle({ ...facts, outcome: "expired" }, undefined, at);
+  }
+
+  #settle(facts: JobFacts, hold: Hold | undefined, at: number): PostResult {
+    const charge = chargeHold(hold, facts.outcome, facts.terms, facts.usage);
+    const body = receiptText(composeReceipt(facts, hold, charge, this.#link()));
+    const event: AccountEvent = { type: "posted", job: facts.job, n: facts.n, draws: charge.draws };
+    const seq = this.#append("spent", body, event, at, facts.job, facts.n);
+    return this.#posted(body, seq);
+  }
+
+  #posted(body: string, seq: number): PostResult {
+    return { type: "posted", body, seq, remaining: this.remaining() };
+  }
+
+  /** Ends a hold that is charged nothing. Idempotent; a job that was posted stays posted. */
+  void(job: JobId, reason: string, now: number): VoidResult {
+    this.sweep(now);
+    if (this.openHold(job) === undefined) {
+      const ended = this.ending(job);
+      if (ended === null) return { type: "unknown_job" };
+      return ended.type === "spent" ? { type: "already_posted", body: ended.body } : { type: "voided" };
+    }
+    const at = this.#now(now);
+    const body = releaseEntry("void", job, reason, at, this.#link());
+    this.#append("void", body, { type: "voided", job, reason }, at, job, null);
+    return { type: "voided" };
+  }
+
+  /** Adds a lot. The caller has made sure that the id is new. */
+  credit(command: CreditCommand, now: number, alongside?: (seq: number) => void): number {
+    const at = this.#now(now);
+    const { id, kind, backing, amount, expiresAt, memo } = command;
+    const type = CREDIT_TYPE[kind];
+    const body = lotEntry(type, { id, kind, backing }, amount, at, this.#link(), memo);
+    const event: AccountEvent = { type: "credited", lot: { id, kind, backing, granted: amount, expiresAt } };
+    return this.#append(type, body, event, at, null, null, alongside);
+  }
+
+  /** The entry that ended a job: its receipt, void, or expiry; a receipt that came after the expiry counts. */
+  ending(job: JobId): EntryRow | null {
+    const place = this.store.holdIn(holdSlot(job));
+    if (place === null) return null;
+    const first = this.store.entryOf(job, this.#state.seq);
+    if (first?.type !== "hold_expired") return first;
+    return this.store.entryOf(job, this.#state.seq, first.seq) ?? first;
+  }
+
+  #link(): Link {
+    return { seq: this.#state.seq, head: this.#state.head };
+  }
+
+  /** One entry, in one transaction with its snapshot when one is due and with what `alongside` writes. */
+  #append(
+    type: EntryType,
+    body: string,
+    event: AccountEvent,
+    at: number,
+    job: JobId | null,
+    n: number | null,
+    alongside?: (seq: number) => void,
+  ): number {
+    const seq = this.#state.seq + 1;
+    this.#storage.transactionSync(() => {
+      this.store.addEntry({ seq, at, type, body }, event, job, n);
+      alongside?.(seq);
+    });
+    apply(this.#state, event, at, { seq, head: hashText(body) });
+    // A snapshot only shortens the next start, so it may follow in a transaction of its own.
+    if (seq % LIMITS.snapshotEntries === 0) this.store.saveSnapshot(this.#state);
+    return seq;
+  }
+}

@@ -1,0 +1,74 @@
+/** How a repeated call to `hold` is recognised: by its job id, and by its idempotency key. */
+
+import { type Refusal, refuse } from "../../core/errors.ts";
+import { holdSlots, jobTime } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { HoldRequest, HoldResult, JobRecord } from "../../protocol/internal/account.ts";
+import { parseReceiptBody } from "../../protocol/receipt.ts";
+import type { Ledger } from "./ledger.ts";
+import type { HoldRow } from "./store.ts";
+
+export type Earlier =
+  /** Nothing stands in the way: the hold goes into this slot as this attempt. */
+  | { readonly type: "none"; readonly slot: string; readonly attempt: number }
+  /** The same call came before: it gets the same answer. */
+  | { readonly type: "repeated"; readonly row: HoldRow }
+  | { readonly type: "refused"; readonly refusal: Refusal };
+
+/**
+ * What an account knows of a hold's job or idempotency key. A key whose earlier job was charged nothing may be used again:
+ * only a running job or a receipt stands in the way (interfaces.md §1).
+ */
+export function findEarlier(ledger: Ledger, request: HoldRequest, now: number): Earlier {
+  if (Math.abs(jobTime(request.job) - now) > LIMITS.clockSkewMs) {
+    return {
+      type: "refused",
+      refusal: refuse("internal_error", { detail: "The job id is not of this time: a clock is wrong." }),
+    };
+  }
+  const slots = holdSlots(request.job);
+  const rows = slots.map((slot) => ledger.store.holdIn(slot));
+  const same = rows.find((row) => row?.job === request.job);
+  if (same) return { type: "repeated", row: same };
+  for (const row of rows) {
+    const refusal = row === null ? null : refuseEarlier(ledger, row, request.body);
+    if (refusal !== null) return { type: "refused", refusal };
+  }
+  return { type: "none", slot: slots[0] ?? request.job, attempt: (rows[0]?.attempt ?? 0) + 1 };
+}
+
+function refuseEarlier(ledger: Ledger, row: HoldRow, body: string): Refusal | null {
+  const metadata = { job: row.job };
+  if (row.body !== body) return refuse("idempotency_mismatch", { metadata });
+  if ("refused" in row.record) return null;
+  if (ledger.openHold(row.job) !== undefined) return refuse("in_progress", { metadata });
+  const ended = ledger.ending(row.job);
+  if (ended?.type !== "spent") return null;
+  const parsed = parseReceiptBody(ended.body);
+  const outcome = "body" in parsed ? parsed.body.outcome : null;
+  return refuse("already_completed", { metadata: { ...metadata, receipt: row.job, outcome } });
+}
+
+/** The answer that a repeated hold gets: what was answered the first time. */
+export function repeatedAnswer(ledger: Ledger, row: HoldRow, held: (row: HoldRow) => HoldResult): HoldResult {
+  const { record } = row;
+  if ("hold" in record) {
+    return ledger.openHold(row.job) === undefined
+      ? { type: "refused", refusal: refuse("id_conflict", { detail: "This job has ended." }) }
+      : held(row);
+  }
+  return record.refused;
+}
+
+/** What the account knows of a job. */
+export function jobRecord(ledger: Ledger, row: HoldRow | null): JobRecord {
+  if (row === null) return { type: "unknown" };
+  if ("refused" in row.record) return { type: "refused", refusal: row.record.refused.refusal, at: jobTime(row.job) };
+  const open = ledger.openHold(row.job);
+  if (open !== undefined) return { type: "open", model: open.model, at: open.at, expiresAt: open.expiresAt };
+  const ended = ledger.ending(row.job);
+  if (ended === null) return { type: "unknown" };
+  if (ended.type === "spent") return { type: "posted", body: ended.body, at: ended.at };
+  const reason = ended.event.type === "voided" ? ended.event.reason : "expired";
+  return { type: ended.type === "void" ? "voided" : "expired", reason, at: ended.at };
+}

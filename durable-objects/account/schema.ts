@@ -1,0 +1,59 @@
+/**
+ * The tables of an `Account` object. Two rows a job: one in `holds` when it is reserved, one in `entries` when it ends.
+ * Neither has a secondary index, as every index entry is billed as a row; both are found by their keys alone (a hold by
+ * what its job id says, an entry by bisecting the times, which never run backwards).
+ */
+export const ACCOUNT_MIGRATIONS: readonly string[] = [
+  `
+  -- Reservations and refusals, never changed. slot: see core/ids.ts, holdSlot; attempt counts the uses of one
+  -- idempotency key. hold_order is 0 for a refusal. after_seq is the last entry when the hold was made.
+  CREATE TABLE holds (
+    slot TEXT NOT NULL,
+    attempt INTEGER NOT NULL CHECK (attempt >= 1),
+    job TEXT NOT NULL,
+    hold_order INTEGER NOT NULL CHECK (hold_order >= 0),
+    after_seq INTEGER NOT NULL CHECK (after_seq >= 0),
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (slot, attempt)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The account's chain: receipts, credits, voids, expiries, in order and never changed. body is the canonical text
+  -- that the next entry names as previous by its SHA-256; event is what the fold needs.
+  CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY CHECK (seq >= 1),
+    at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    job TEXT,
+    n INTEGER,
+    event TEXT NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+
+  -- Mutations that are not jobs, by the id their caller made, so that a repeated call changes nothing.
+  CREATE TABLE commands (
+    id TEXT PRIMARY KEY,
+    command TEXT NOT NULL,
+    seq INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- The folded state now and then, so that a start need not read the whole past; and what the log is known to have.
+  CREATE TABLE snapshot (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    state TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];

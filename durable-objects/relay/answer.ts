@@ -1,0 +1,32 @@
+/**
+ * The two forms in which a consumer gets its answer: a stream of OpenAI's chunks, or one JSON body. A job's stream writes
+ * to either without knowing which.
+ */
+
+import type { Refusal } from "../../core/errors.ts";
+import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
+
+export interface Answer {
+  /** Called once, before the first delta or the end: a stream is given out here, with its body still growing. */
+  begin(): void;
+  text(choice: number, text: string): void;
+  structured(choice: number, delta: StructuredDelta): void;
+  /** The end of a good answer. */
+  finish(reason: string, usage: Usage): void;
+  /** The end of a bad one, after it had begun. */
+  fail(refusal: Refusal): void;
+  /** A sign of life while nothing happens. */
+  comment(text: string): void;
+  /** Ends without a word: the consumer has gone. */
+  abort(): void;
+  /** Bytes that the consumer has not taken yet. */
+  readonly pendingBytes: number;
+}
+
+/** What every chunk and body of one answer carries. */
+export interface AnswerHead {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+  readonly choices: number;
+}

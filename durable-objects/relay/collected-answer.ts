@@ -1,0 +1,99 @@
+/** An answer that is collected and given as one JSON body, for calls that do not stream. */
+
+import { LIMITS } from "../../core/limits.ts";
+import { RELAY_RESULT } from "../../protocol/internal/job.ts";
+import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
+import type { Answer, AnswerHead } from "./answer.ts";
+
+interface ToolCall {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+
+interface Choice {
+  content: string;
+  hasContent: boolean;
+  readonly toolCalls: ToolCall[];
+  readonly logprobs: unknown[];
+}
+
+export class CollectedAnswer implements Answer {
+  readonly #head: AnswerHead;
+  readonly #deliver: (response: Response) => void;
+  readonly #choices: Choice[];
+  #bytes = 0;
+
+  constructor(head: AnswerHead, deliver: (response: Response) => void) {
+    this.#head = head;
+    this.#deliver = deliver;
+    this.#choices = Array.from({ length: head.choices }, () => ({
+      content: "",
+      hasContent: false,
+      toolCalls: [],
+      logprobs: [],
+    }));
+  }
+
+  begin(): void {}
+
+  /** What is collected counts as taken, unless it grows beyond what an object may hold. */
+  get pendingBytes(): number {
+    return this.#bytes > LIMITS.collectedAnswerBytes ? this.#bytes : 0;
+  }
+
+  text(choice: number, text: string): void {
+    const at = this.#at(choice);
+    at.content += text;
+    at.hasContent = true;
+    this.#bytes += text.length;
+  }
+
+  structured(choice: number, { delta, logprobs }: StructuredDelta): void {
+    const at = this.#at(choice);
+    if (typeof delta?.content === "string") this.text(choice, delta.content);
+    for (const call of delta?.tool_calls ?? []) {
+      const known = (at.toolCalls[call.index] ??= { id: "", type: "function", function: { name: "", arguments: "" } });
+      known.id += call.id ?? "";
+      known.function.name += call.function?.name ?? "";
+      known.function.arguments += call.function?.arguments ?? "";
+      this.#bytes += call.function?.arguments?.length ?? 0;
+    }
+    at.logprobs.push(...(logprobs?.content ?? []));
+    this.#bytes += 256 * (logprobs?.content.length ?? 0);
+  }
+
+  #at(choice: number): Choice {
+    const at = this.#choices[choice];
+    if (at === undefined) throw new RangeError(`no choice ${choice}`);
+    return at;
+  }
+
+  finish(reason: string, usage: Usage): void {
+    const { id, created, model } = this.#head;
+    const choices = this.#choices.map(({ content, hasContent, toolCalls, logprobs }, index) => ({
+      index,
+      message: {
+        role: "assistant",
+        content: hasContent || toolCalls.length === 0 ? content : null,
+        refusal: null,
+        ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.filter(Boolean) }),
+      },
+      logprobs: logprobs.length === 0 ? null : { content: logprobs },
+      finish_reason: reason,
+    }));
+    this.#deliver(
+      Response.json(
+        { id, object: "chat.completion", created, model, choices, usage },
+        { headers: { [RELAY_RESULT]: "json" } },
+      ),
+    );
+  }
+
+  /** Nothing was given out yet, so the relay's refusal is the answer. */
+  fail(): void {}
+
+  comment(): void {}
+
+  abort(): void {}
+}

@@ -1,0 +1,374 @@
+import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
+import { HOLD_END_MARGIN_MS, LIMITS } from "../../core/limits.ts";
+import type { Outcome } from "../../core/outcome.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import type { Tokens } from "../../core/pricing.ts";
+import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
+import { hexToBytes } from "../../core/receipt/canonical.ts";
+import { ResponseDigest } from "../../core/receipt/digest.ts";
+import type { Frame } from "../../protocol/daemon/frames.ts";
+import type { Done, RelayMessage } from "../../protocol/daemon/messages.ts";
+import type { PostResult } from "../../protocol/internal/account.ts";
+import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/internal/job.ts";
+import type { JobReport } from "../../protocol/internal/pool.ts";
+import { structuredDelta } from "../../protocol/openai/chat.ts";
+import type { Answer } from "./answer.ts";
+import { CollectedAnswer } from "./collected-answer.ts";
+import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
+import { StreamedAnswer } from "./streamed-answer.ts";
+
+/** What a stream needs of its relay. */
+export interface StreamHost {
+  readonly network: string;
+  readonly parameters: Parameters;
+  send(message: RelayMessage): void;
+  post(facts: JobFacts): Promise<PostResult>;
+  void(reason: string): Promise<void>;
+  /** A posted receipt: signed, queued, and acknowledged to the daemon once the queue has it. */
+  publish(body: string): Promise<void>;
+  report(report: JobReport): void;
+  /** The stream is over and may be forgotten. */
+  ended(): void;
+}
+
+type Stage = "offered" | "running" | "cancelling" | "settling" | "ended";
+/** Why a running stream is being cut. */
+type Cut = "consumer" | "deadline";
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * One job on one daemon. Stages: `offered` (the daemon has it) → `running` (accepted) → `settling` (its claim came) →
+ * `ended`; a stream that is cut goes through `cancelling`, where it waits for the claim. Every change of stage goes
+ * through {@link JobStream.#enter}. Before the first token the job may move to another daemon; after it the consumer
+ * has the stream, and the relay alone ends its hold (economics.md §6).
+ */
+export class JobStream {
+  readonly job: RelayJob;
+  readonly id: number;
+  /** What the gateway is answered with. */
+  readonly response: Promise<Response>;
+  readonly #host: StreamHost;
+  readonly #answer: Answer;
+  readonly #deliver: (response: Response) => void;
+  readonly #digest: ResponseDigest;
+  readonly #deadline: number;
+  #stage: Stage = "offered";
+  #stageAt: number;
+  #acceptedAt = 0;
+  #cut: Cut | null = null;
+  #firstTokenAt: number | null = null;
+  #framed = 0;
+  #relayedBytes = 0;
+  #lastWriteAt: number;
+  #pausedAt: number | null = null;
+  #pausedMs = 0;
+  #reported = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(job: RelayJob, id: number, host: StreamHost, now: number) {
+    this.job = job;
+    this.id = id;
+    this.#host = host;
+    this.#stageAt = now;
+    this.#lastWriteAt = now;
+    this.#deadline = deadlineOf(job, host.parameters);
+    this.#digest = new ResponseDigest(hexToBytes(job.salt), job.choices);
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    this.response = promise;
+    this.#deliver = resolve;
+    const head = {
+      id: `chatcmpl-${job.job}`,
+      created: Math.floor(job.queuedAt / 1_000),
+      model: job.model,
+      choices: job.choices,
+    };
+    this.#answer = job.stream
+      ? new StreamedAnswer(head, job.includeUsage, resolve, () => this.#drained())
+      : new CollectedAnswer(head, resolve);
+    this.#arm();
+  }
+
+  /** When the daemon should be done: a moment before the relay would cut it. */
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  get isSettling(): boolean {
+    return this.#stage === "settling";
+  }
+
+  accept(): void {
+    if (this.#stage !== "offered") return;
+    this.#acceptedAt = Date.now();
+    this.#enter("running");
+  }
+
+  /** The daemon does not take the job: nothing was served, another may be asked. */
+  decline(): void {
+    const untouched = this.#stage === "offered" || (this.#stage === "running" && this.#firstTokenAt === null);
+    if (untouched) this.#leave("declined", refuse("provider_failed", { detail: "The provider declined." }), true);
+  }
+
+  /** Relays a frame. Says what is wrong with one that cannot be: it then ends the job as the daemon's failure. */
+  frame({ kind, choice, tokens, payload }: Frame): void {
+    this.accept();
+    if (this.#stage !== "running" && this.#stage !== "cancelling") return;
+    if (payload.length === 0) return;
+    try {
+      this.#digest.update(kind, choice, payload);
+      const text = decoder.decode(payload);
+      const delta = kind === 1 ? structuredDelta.parse(JSON.parse(text)) : null;
+      if (this.#stage !== "running") return;
+      this.#begin();
+      this.#framed += tokens;
+      this.#relayedBytes += payload.length;
+      if (delta === null) this.#answer.text(choice, text);
+      else this.#answer.structured(choice, delta);
+    } catch {
+      this.#host.send({ type: "error", code: "malformed_frame", message: refuse("malformed_frame").message });
+      this.#host.send({ type: "cancel", stream: this.id });
+      this.fail("malformed_frame");
+      return;
+    }
+    this.#lastWriteAt = Date.now();
+    if (this.#answer.pendingBytes > LIMITS.streamHighWaterBytes) this.#pause();
+  }
+
+  #begin(): void {
+    if (this.#firstTokenAt !== null) return;
+    this.#firstTokenAt = Date.now();
+    this.#answer.begin();
+  }
+
+  #pause(): void {
+    if (this.#pausedAt !== null) return;
+    this.#pausedAt = Date.now();
+    this.#host.send({ type: "pause", stream: this.id });
+  }
+
+  #drained(): void {
+    if (this.#pausedAt === null || this.#answer.pendingBytes > LIMITS.streamLowWaterBytes) return;
+    this.#pausedMs += Date.now() - this.#pausedAt;
+    this.#pausedAt = null;
+    this.#host.send({ type: "resume", stream: this.id });
+  }
+
+  /** The daemon says that it cannot go on, or has gone. What the request itself caused is not tried elsewhere. */
+  fail(code: string): void {
+    if (this.#stage === "settling" || this.#stage === "ended") return;
+    if (this.#stage === "cancelling") {
+      this.#run(this.#release("daemon_gone_after_cancel", "failed"));
+      return;
+    }
+    if (this.#firstTokenAt !== null) {
+      this.#run(this.#settle("failed", null));
+      return;
+    }
+    const caused = CAUSED_BY_REQUEST[code];
+    this.#leave("failed", caused ?? refuse("provider_failed"), caused === undefined);
+  }
+
+  /** The consumer has gone, or asked to stop. */
+  cancel(): void {
+    if (this.#stage === "offered" || (this.#stage === "running" && this.#isFree())) {
+      this.#host.send({ type: "cancel", stream: this.id });
+      this.#run(this.#release("cancelled_free", "cancelled"));
+      return;
+    }
+    if (this.#stage === "running") this.#stop("consumer");
+  }
+
+  /** Before the first token and within a second ◆ of acceptance a cancel costs nothing. */
+  #isFree(): boolean {
+    return this.#firstTokenAt === null && Date.now() - this.#acceptedAt < this.#host.parameters.freeCancelMs;
+  }
+
+  #stop(cut: Cut): void {
+    this.#cut = cut;
+    this.#enter("cancelling");
+    this.#host.send({ type: "cancel", stream: this.id });
+  }
+
+  /** The daemon's claim: checked against what was relayed, posted, and answered with usage and cost. */
+  done(done: Done): void {
+    this.accept();
+    if (this.#stage !== "running" && this.#stage !== "cancelling") return;
+    this.#enter("settling");
+    const settled = isClaimGood(this.job, done, this.#observed()).then((good) =>
+      this.#settle(good ? outcomeOf(this.#cut) : "unverified", done),
+    );
+    this.#run(settled);
+  }
+
+  /** What breaks while a job is settled ends its stream; its claim stays with the daemon, which brings it again. */
+  #run(work: Promise<void>): void {
+    work.catch(() => this.#close(refuse("internal_error"), "failed", null));
+  }
+
+  #observed(): Observed {
+    return {
+      framed: this.#framed,
+      relayedBytes: this.#relayedBytes,
+      responseDigest: this.#digest.hex(),
+      firstTokenAt: this.#firstTokenAt,
+    };
+  }
+
+  async #settle(outcome: Outcome, done: Done | null): Promise<void> {
+    this.#enter("settling");
+    const facts = factsOf(this.#host.network, this.job, outcome, done, this.#observed(), Date.now());
+    const result = await this.#host.post(facts);
+    if (result.type === "refused") {
+      this.#host.send({ type: "refused", job: this.job.job, reason: result.reason });
+      this.#close(refuse("job_expired"), "failed", null);
+      return;
+    }
+    const body = JSON.parse(result.body) as ReceiptBody;
+    const failure = failureOf(body.outcome, this.#firstTokenAt);
+    if (failure === undefined) {
+      if (this.#firstTokenAt === null) this.#answer.begin();
+      this.#answer.finish(finishReason(done, this.#cut), usageOf(body));
+    }
+    this.#close(
+      failure === undefined ? null : refuse(failure),
+      failure === undefined ? "served" : "failed",
+      facts.usage,
+    );
+    await this.#host.publish(result.body);
+  }
+
+  /** Ends the hold without a charge. */
+  async #release(reason: string, result: "cancelled" | "failed"): Promise<void> {
+    this.#enter("settling");
+    await this.#host.void(reason);
+    this.#close(refuse(this.#cut === "deadline" ? "stream_interrupted" : "cancelled"), result, null);
+  }
+
+  /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
+  #leave(result: "declined" | "failed", refusal: Refusal, move: boolean): void {
+    this.#refuse(refusal, move, false);
+    this.#end(result, null);
+  }
+
+  /** Ends the stream towards the consumer; `refusal` is null when the answer is complete. */
+  #close(refusal: Refusal | null, result: "served" | "cancelled" | "failed", tokens: Tokens | null): void {
+    if (refusal !== null) {
+      this.#refuse(refusal, false, true);
+      if (this.#cut === "consumer") this.#answer.abort();
+      else this.#answer.fail(refusal);
+    }
+    this.#end(result, tokens);
+  }
+
+  #refuse(refusal: Refusal, move: boolean, resolved: boolean): void {
+    // Once a response was delivered this changes nothing.
+    const answer: RelayRefusal = { refusal, move, resolved };
+    this.#deliver(Response.json(answer, { status: 409, headers: { [RELAY_RESULT]: "refused" } }));
+  }
+
+  #end(result: "served" | "cancelled" | "declined" | "failed", tokens: Tokens | null): void {
+    if (this.#stage === "ended") return;
+    this.#enter("ended");
+    const { job, grant } = this.job;
+    this.#host.report({ type: "ended", job, fence: grant.fence, result, tokens });
+    this.#host.ended();
+  }
+
+  #enter(stage: Stage): void {
+    this.#stage = stage;
+    this.#stageAt = Date.now();
+    this.#arm();
+  }
+
+  /** One timer for whatever is due next; frames never touch it. */
+  #arm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const due = this.#nextDue();
+    if (due !== null) this.#timer = setTimeout(() => this.#tick(), Math.max(1, due - Date.now()));
+  }
+
+  #nextDue(): number | null {
+    switch (this.#stage) {
+      case "offered":
+        return this.#stageAt + LIMITS.acceptMs;
+      case "cancelling":
+        return this.#stageAt + LIMITS.claimAfterCancelMs;
+      case "running": {
+        const due = [this.#deadline, this.#lastWriteAt + LIMITS.streamCommentMs];
+        if (!this.#reported) due.push(this.#acceptedAt + LIMITS.leaseReportMs);
+        if (this.#pausedAt !== null) due.push(this.#pausedAt + LIMITS.streamPausedMs - this.#pausedMs);
+        return Math.min(...due);
+      }
+      default:
+        return null;
+    }
+  }
+
+  #tick(): void {
+    this.#timer = null;
+    const now = Date.now();
+    if (this.#stage === "offered") {
+      this.#host.send({ type: "cancel", stream: this.id });
+      this.decline();
+    } else if (this.#stage === "cancelling") this.#run(this.#release("no_claim_after_cancel", "failed"));
+    else if (this.#stage === "running") this.#tickRunning(now);
+    if (this.#stage === "running") this.#arm();
+  }
+
+  #tickRunning(now: number): void {
+    if (now >= this.#deadline) {
+      if (this.#firstTokenAt !== null) this.#stop("deadline");
+      else {
+        this.#host.send({ type: "cancel", stream: this.id });
+        this.#run(this.#settle("timed_out", null));
+      }
+      return;
+    }
+    const paused = this.#pausedMs + (this.#pausedAt === null ? 0 : now - this.#pausedAt);
+    if (paused >= LIMITS.streamPausedMs) {
+      this.#stop("consumer");
+      return;
+    }
+    if (!this.#reported && now - this.#acceptedAt >= LIMITS.leaseReportMs) {
+      this.#reported = true;
+      const { job, grant } = this.job;
+      this.#host.report({ type: "running", job, fence: grant.fence, daemon: grant.daemon });
+    }
+    if (now - this.#lastWriteAt >= LIMITS.streamCommentMs) {
+      this.#lastWriteAt = now;
+      if (this.#firstTokenAt !== null) this.#answer.comment("still here");
+    }
+  }
+}
+
+/** What a failure says about the request rather than about the daemon. */
+const CAUSED_BY_REQUEST: Readonly<Record<string, Refusal>> = {
+  context_length_exceeded: refuse("context_length_exceeded", { param: "messages" }),
+  unsupported_parameter: refuse("unsupported_parameter"),
+  invalid_request: refuse("invalid_request", { detail: "The engine could not use the request." }),
+};
+
+/** The error that a consumer sees for a receipt that stands for no whole answer; undefined for a good one. */
+function failureOf(outcome: Outcome, firstTokenAt: number | null): ErrorCode | undefined {
+  if (outcome === "failed") return "stream_interrupted";
+  if (outcome === "unverified") return "verification_failed";
+  if (outcome === "expired") return "job_expired";
+  return outcome === "timed_out" && firstTokenAt === null ? "first_token_timeout" : undefined;
+}
+
+function outcomeOf(cut: Cut | null): Outcome {
+  if (cut === null) return "completed";
+  return cut === "consumer" ? "cancelled" : "timed_out";
+}
+
+function finishReason(done: Done | null, cut: Cut | null): string {
+  if (cut === "deadline" || done === null || done.finish_reason === "cancelled") return "length";
+  return done.finish_reason;
+}
+
+/** 600 s ◆ from the first dispatch, or 30 s before the hold's end, whichever comes first (economics.md §6). */
+function deadlineOf(job: RelayJob, parameters: Parameters): number {
+  return Math.min(job.firstDispatchedAt + parameters.firstTokenSlaMs, job.hold.expiresAt - HOLD_END_MARGIN_MS);
+}

@@ -1,0 +1,127 @@
+/** An answer as server-sent events, one chunk a frame, passed on as it comes. */
+
+import type { Refusal } from "../../core/errors.ts";
+import { toOpenAiError } from "../../protocol/errors.ts";
+import { RELAY_RESULT } from "../../protocol/internal/job.ts";
+import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
+import type { Answer, AnswerHead } from "./answer.ts";
+
+const encoder = new TextEncoder();
+
+export class StreamedAnswer implements Answer {
+  readonly #includeUsage: boolean;
+  readonly #deliver: (response: Response) => void;
+  readonly #onDrained: () => void;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #readable: ReadableStream<Uint8Array>;
+  /** Everything of a chunk that comes before its choices. */
+  readonly #prefix: string;
+  readonly #started: boolean[];
+  #pending = 0;
+  #closed = false;
+
+  /** `deliver` is given the response at the first token, `onDrained` is called whenever the consumer has taken something. */
+  constructor(head: AnswerHead, includeUsage: boolean, deliver: (response: Response) => void, onDrained: () => void) {
+    this.#deliver = deliver;
+    this.#includeUsage = includeUsage;
+    this.#onDrained = onDrained;
+    const { readable, writable } = new IdentityTransformStream();
+    this.#readable = readable;
+    this.#writer = writable.getWriter();
+    this.#prefix = `data: ${JSON.stringify({
+      id: head.id,
+      object: "chat.completion.chunk",
+      created: head.created,
+      model: head.model,
+    }).slice(0, -1)},"choices":[`;
+    this.#started = Array.from({ length: head.choices }, () => false);
+  }
+
+  begin(): void {
+    this.#deliver(
+      new Response(this.#readable, {
+        headers: {
+          "content-type": "text/event-stream; charset=utf-8",
+          "cache-control": "no-cache, no-transform",
+          [RELAY_RESULT]: "stream",
+        },
+      }),
+    );
+  }
+
+  get pendingBytes(): number {
+    return this.#pending;
+  }
+
+  text(choice: number, text: string): void {
+    this.#delta(choice, `"content":${JSON.stringify(text)}`, "null");
+  }
+
+  structured(choice: number, { delta, logprobs }: StructuredDelta): void {
+    const fields = JSON.stringify(delta ?? {}).slice(1, -1);
+    this.#delta(choice, fields, JSON.stringify(logprobs ?? null));
+  }
+
+  #delta(choice: number, fields: string, logprobs: string): void {
+    const role = this.#role(choice, fields !== "");
+    this.#write(
+      `${this.#prefix}{"index":${choice},"delta":{${role}${fields}},"logprobs":${logprobs},"finish_reason":null}]}\n\n`,
+    );
+  }
+
+  /** The first delta of a choice names its role. */
+  #role(choice: number, more: boolean): string {
+    if (this.#started[choice]) return "";
+    this.#started[choice] = true;
+    return `"role":"assistant"${more ? "," : ""}`;
+  }
+
+  finish(reason: string, usage: Usage): void {
+    const ends = this.#started.map(
+      (_, choice) =>
+        `{"index":${choice},"delta":{${this.#role(choice, false)}},"logprobs":null,"finish_reason":"${reason}"}`,
+    );
+    const last = this.#includeUsage ? `${this.#prefix}],"usage":${JSON.stringify(usage)}}\n\n` : "";
+    this.#write(`${this.#prefix}${ends.join(",")}]}\n\n${last}data: [DONE]\n\n`);
+    this.#close();
+  }
+
+  fail(refusal: Refusal): void {
+    const ends = this.#started.map((_, choice) => `{"index":${choice},"delta":{},"finish_reason":"error"}`);
+    const error = JSON.stringify(toOpenAiError(refusal)).slice(1, -1);
+    this.#write(`${this.#prefix}${ends.join(",")}],${error}}\n\ndata: [DONE]\n\n`);
+    this.#close();
+  }
+
+  comment(text: string): void {
+    this.#write(`: ${text}\n\n`);
+  }
+
+  abort(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#writer.abort("consumer gone").catch(() => {});
+  }
+
+  #write(text: string): void {
+    if (this.#closed) return;
+    const bytes = encoder.encode(text);
+    this.#pending += bytes.length;
+    this.#writer.write(bytes).then(
+      () => {
+        this.#pending -= bytes.length;
+        this.#onDrained();
+      },
+      // The consumer has gone; the request's signal says so too, and it is what ends the job.
+      () => {
+        this.#closed = true;
+      },
+    );
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#writer.close().catch(() => {});
+  }
+}

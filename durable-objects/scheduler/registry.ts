@@ -1,0 +1,57 @@
+/** The rows of a scheduler: who is registered, and which start this is. */
+
+import type { DaemonId } from "../../core/ids.ts";
+import type { Registration } from "../../protocol/internal/pool.ts";
+
+/** Fences of one start; 2^22 jobs at a few hundred a second are hours, and then the next number is taken. */
+const FENCES_PER_INCARNATION = 2 ** 22;
+
+export class Registry {
+  readonly #sql: SqlStorage;
+  #incarnation = 0;
+  #granted = FENCES_PER_INCARNATION;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  all(): Registration[] {
+    return this.#sql
+      .exec<{ registration: string }>("SELECT registration FROM registrations")
+      .toArray()
+      .map((row) => JSON.parse(row.registration) as Registration);
+  }
+
+  put(registration: Registration): void {
+    this.#sql.exec(
+      `INSERT INTO registrations (daemon, relay, registration) VALUES (?, ?, ?)
+       ON CONFLICT (daemon) DO UPDATE SET relay = excluded.relay, registration = excluded.registration`,
+      registration.daemon,
+      registration.relay,
+      JSON.stringify(registration),
+    );
+  }
+
+  /** Removes a daemon if the relay that says so is the one that has it. */
+  remove(daemon: DaemonId, relay: string): void {
+    this.#sql.exec("DELETE FROM registrations WHERE daemon = ? AND relay = ?", daemon, relay);
+  }
+
+  /**
+   * The next fence: greater than every one before, in this start and in earlier ones. The number of the start is written
+   * before its first fence is used, so a start that granted nothing costs no row.
+   */
+  nextFence(): number {
+    if (this.#granted >= FENCES_PER_INCARNATION) {
+      this.#incarnation = this.#sql
+        .exec<{ number: number }>(
+          `INSERT INTO incarnation (id, number) VALUES (1, 1)
+           ON CONFLICT (id) DO UPDATE SET number = number + 1 RETURNING number`,
+        )
+        .one().number;
+      this.#granted = 0;
+    }
+    this.#granted += 1;
+    return this.#incarnation * FENCES_PER_INCARNATION + this.#granted;
+  }
+}

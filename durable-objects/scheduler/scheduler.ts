@@ -1,0 +1,264 @@
+import { DurableObject } from "cloudflare:workers";
+import { type Refusal, refuse } from "../../core/errors.ts";
+import type { DaemonId, JobId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
+import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
+import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/job.ts";
+import { modelOfScheduler } from "../../protocol/internal/names.ts";
+import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../../protocol/internal/pool.ts";
+import { migrate } from "../shared/migrations.ts";
+import { parametersOf } from "../shared/settings.ts";
+import { Registry } from "./registry.ts";
+import { SCHEDULER_MIGRATIONS } from "./schema.ts";
+
+/** How long a start waits for relays to say what they run. */
+const RECOVERY_MS = 2_000;
+
+interface Waiter {
+  readonly request: AcquireRequest;
+  readonly answer: (response: AcquireResponse) => void;
+}
+
+/**
+ * One pool: the daemons of a region that serve one model, and the jobs that wait for them. It never sees a token, and
+ * writes no row for a job: its queue lives in the gateways' open requests, its leases in the relays that run them, and a
+ * new start asks both again.
+ */
+export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
+  readonly #registry: Registry;
+  readonly #pool: Pool;
+  readonly #waiters = new Map<JobId, Waiter>();
+  #recovered: Promise<void> | null = null;
+  #timer: { due: number; handle: ReturnType<typeof setTimeout> } | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    migrate(ctx.storage, SCHEDULER_MIGRATIONS);
+    this.#registry = new Registry(ctx.storage.sql);
+    this.#pool = new Pool(parametersOf(env));
+    for (const registration of this.#registry.all()) this.#pool.register(registration, Date.now());
+  }
+
+  /** `acquire`: waits for the job's turn and answers with a grant or a refusal. Ends when the caller goes away. */
+  override async fetch(incoming: Request): Promise<Response> {
+    const request = await incoming.json<AcquireRequest>();
+    await this.#recover();
+    if (incoming.signal.aborted) {
+      this.#abandon(request);
+      return Response.json(refusedWith(refuse("cancelled")));
+    }
+    const response = await new Promise<AcquireResponse>((answer) => {
+      this.#answer(request.job, refusedWith(refuse("id_conflict")));
+      const waiter: Waiter = { request, answer };
+      this.#waiters.set(request.job, waiter);
+      const gone = (): void => {
+        // A gateway that asked again has taken the job over from this request.
+        if (this.#waiters.get(request.job) === waiter) this.#leave(request.job);
+      };
+      incoming.signal.addEventListener("abort", gone, { once: true });
+      const refusal = this.#pool.enqueue(waitingJob(request, Date.now()));
+      if (refusal !== null) this.#answer(request.job, refusedWith(refusal));
+      this.#pump();
+    });
+    return Response.json(response);
+  }
+
+  /** The caller of a waiting job went away: the job leaves the queue, and its hold is released. */
+  #leave(job: JobId): void {
+    const waiter = this.#waiters.get(job);
+    if (waiter === undefined) return;
+    this.#pool.withdraw(job);
+    this.#answer(job, refusedWith(refuse("cancelled")));
+    this.#abandon(waiter.request);
+  }
+
+  /** Nobody is left to end this job's hold, so the scheduler does (economics.md §6). */
+  #abandon(request: AcquireRequest): void {
+    this.ctx.waitUntil(this.env.ACCOUNT.getByName(request.account).void(request.job, "consumer_gone"));
+  }
+
+  #answer(job: JobId, response: AcquireResponse): void {
+    const waiter = this.#waiters.get(job);
+    this.#waiters.delete(job);
+    waiter?.answer(response);
+  }
+
+  async register(registration: Registration): Promise<void> {
+    this.#registry.put(registration);
+    this.#pool.register(registration, Date.now());
+    this.#pump();
+  }
+
+  async unregister(daemon: DaemonId, relay: string): Promise<void> {
+    this.#registry.remove(daemon, relay);
+    this.#pool.unregister(daemon, relay);
+    this.#pump();
+  }
+
+  async report(_relay: string, reports: readonly JobReport[]): Promise<void> {
+    const now = Date.now();
+    for (const report of reports) {
+      if (report.type === "running") this.#pool.running(report.job, report.fence, report.daemon, now);
+      else this.#pool.ended(report.job, report.fence, report.tokens, now);
+    }
+    this.#pump();
+  }
+
+  async supply(): Promise<Supply> {
+    const daemons = [...this.#pool.daemons.values()].filter((daemon) => !daemon.draining);
+    return {
+      daemons: daemons.length,
+      slots: total(daemons, (daemon) => daemon.slots),
+      free: total(daemons, (daemon) => Math.max(0, daemon.slots - daemon.running.size)),
+      waiting: this.#pool.waiting,
+      tokensPerSecond: total(daemons, (daemon) => daemon.slots * daemon.tokensPerSecond),
+      features: [...new Set(daemons.flatMap((daemon) => daemon.features))].toSorted(),
+    };
+  }
+
+  async job(job: JobId): Promise<PoolJob> {
+    const position = this.#pool.position(job);
+    // The drain rate that an ETA needs comes with the market's routing.
+    if (position !== null) return { type: "queued", position, etaMs: null };
+    const lease = this.#pool.lease(job);
+    return lease === undefined ? { type: "unknown" } : { type: "running", daemon: lease.daemon, fence: lease.fence };
+  }
+
+  async cancel(job: JobId): Promise<boolean> {
+    if (this.#waiters.has(job)) {
+      this.#leave(job);
+      return true;
+    }
+    const lease = this.#pool.lease(job);
+    const relay = lease === undefined ? undefined : this.#pool.daemons.get(lease.daemon)?.relay;
+    return relay === undefined ? false : await this.env.RELAY.getByName(relay).cancel(job);
+  }
+
+  async isCurrent(job: JobId, fence: number): Promise<boolean> {
+    await this.#recover();
+    if (this.#waiters.has(job)) return false;
+    const lease = this.#pool.lease(job);
+    return lease === undefined || lease.fence <= fence;
+  }
+
+  /** Hands out what can be handed out, refuses what has waited too long, and sets the timer for what is due next. */
+  #pump(): void {
+    const now = Date.now();
+    const granted = this.#pool.dispatch(now, () => this.#registry.nextFence());
+    for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
+    for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
+    const lapsed = this.#pool.lapsed(now);
+    if (lapsed.length > 0) this.ctx.waitUntil(this.#lapse(lapsed));
+    this.#arm(now, lapsed.length > 0);
+  }
+
+  /** One timer for whatever is due next; while a lapse is being looked into, it looks again only after a moment. */
+  #arm(now: number, busy: boolean): void {
+    const next = this.#pool.nextDue();
+    const due = next === null ? null : Math.max(next, busy ? now + LIMITS.leaseMs : now + 1);
+    if (this.#timer !== null && (due === null || due < this.#timer.due)) {
+      clearTimeout(this.#timer.handle);
+      this.#timer = null;
+    }
+    if (due === null || this.#timer !== null) return;
+    const handle = setTimeout(() => {
+      this.#timer = null;
+      this.#pump();
+    }, due - now);
+    this.#timer = { due, handle };
+  }
+
+  /**
+   * A lease that no relay reported in time. The report may have been lost, so the relay is asked; a job that it does not
+   * run was left by a gateway that died in between, and its hold is released here.
+   */
+  async #lapse(leases: readonly Lease[]): Promise<void> {
+    for (const lease of leases) {
+      const daemon = this.#pool.daemons.get(lease.daemon);
+      if (daemon !== undefined && (await this.#runs(daemon.relay, lease.job))) {
+        this.#pool.running(lease.job, lease.fence, lease.daemon, Date.now());
+        continue;
+      }
+      this.#pool.ended(lease.job, lease.fence, null, Date.now());
+      if (lease.account !== null) await this.env.ACCOUNT.getByName(lease.account).void(lease.job, "lease_lapsed");
+    }
+    this.#pump();
+  }
+
+  async #runs(relay: string, job: JobId): Promise<boolean> {
+    const { running } = await this.env.RELAY.getByName(relay).roster(this.#model());
+    return running.some((entry) => entry.job === job);
+  }
+
+  #model(): string {
+    return modelOfScheduler(this.ctx.id.name ?? "");
+  }
+
+  /** Once a start: relays say who is connected and what runs. A relay that does not answer keeps its rows. */
+  #recover(): Promise<void> {
+    this.#recovered ??= this.#askRelays();
+    return this.#recovered;
+  }
+
+  async #askRelays(): Promise<void> {
+    const relays = new Set([...this.#pool.daemons.values()].map((daemon) => daemon.relay));
+    const asked = [...relays].map(async (relay) => {
+      const roster = await this.env.RELAY.getByName(relay).roster(this.#model());
+      const connected = new Set(roster.registrations.map((registration) => registration.daemon));
+      for (const daemon of this.#pool.daemons.values()) {
+        if (daemon.relay !== relay || connected.has(daemon.daemon)) continue;
+        this.#registry.remove(daemon.daemon, relay);
+        this.#pool.unregister(daemon.daemon, relay);
+      }
+      for (const { job, fence, daemon } of roster.running) this.#pool.running(job, fence, daemon, Date.now());
+    });
+    await Promise.race([Promise.allSettled(asked), new Promise((resolve) => setTimeout(resolve, RECOVERY_MS))]);
+  }
+}
+
+function waitingJob(request: AcquireRequest, now: number): WaitingJob {
+  const { job, account, lane, rate, estimate, unbacked, needs, excluded, waitUntil, holdExpiresAt } = request;
+  return {
+    job,
+    account,
+    flow: { lane, account },
+    rate,
+    estimate,
+    unbacked,
+    features: needs.features,
+    quantizations: needs.quantizations,
+    only: needs.only,
+    ignore: needs.ignore,
+    excluded,
+    enqueuedAt: now,
+    waitUntil,
+    holdExpiresAt,
+  };
+}
+
+function grantOf({ daemon, lease, terms }: Dispatch, now: number): AcquireResponse {
+  return {
+    type: "granted",
+    grant: {
+      relay: daemon.relay,
+      daemon: daemon.daemon,
+      provider: daemon.provider,
+      quantization: daemon.quantization,
+      fence: lease.fence,
+      terms,
+      auction: { asks: 0, winning_ask: null, second_ask: null },
+      dispatchedAt: now,
+      leaseUntil: lease.leaseUntil,
+    },
+  };
+}
+
+function refusedWith(refusal: Refusal): AcquireResponse {
+  const retry = refusal.code === "no_provider" || refusal.code === "queue_full" || refusal.code === "queue_timeout";
+  return { type: "refused", refusal, retryAfterSeconds: retry ? 5 : null };
+}
+
+function total<T>(items: readonly T[], amount: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + amount(item), 0);
+}

@@ -1,0 +1,16 @@
+/** The tables of a `Scheduler` object: rows change when daemons come and go, never for a job. */
+export const SCHEDULER_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE registrations (
+    daemon TEXT PRIMARY KEY,
+    relay TEXT NOT NULL,
+    registration TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- Counts the starts that granted something: fences of a later start are greater than all before.
+  CREATE TABLE incarnation (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
+  ) STRICT;
+  `,
+];
