@@ -8,17 +8,19 @@ import { deadLetters } from "./schema.ts";
 
 export type DeadLetterRow = typeof deadLetters.$inferSelect;
 
-/** Adds letters, all or none; one whose id is known already changes nothing. */
-export async function addDeadLetters(
-  db: D1Database,
-  letters: readonly Omit<DeadLetterRow, "resolved_at">[],
-): Promise<void> {
+export type NewDeadLetter = Omit<DeadLetterRow, "resolved_at">;
+
+// What was resolved and is refused again is open again; what is open stays as it came first.
+const ADD = `INSERT INTO dead_letters (id, at, reason, item) VALUES (?1, ?2, ?3, ?4)
+  ON CONFLICT (id) DO UPDATE SET at = excluded.at, reason = excluded.reason, resolved_at = NULL
+  WHERE resolved_at IS NOT NULL`;
+
+/** Adds letters, all or none. One whose id is known opens that letter again, or changes nothing while it is open. */
+export async function addDeadLetters(db: D1Database, letters: readonly NewDeadLetter[]): Promise<void> {
   if (letters.length === 0) return;
   // One statement for each letter: items are large, and a bound text may have at most 2 MB.
-  const insert = db.prepare(
-    "INSERT INTO dead_letters (id, at, reason, item) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-  );
-  await db.batch(letters.map(({ id, at, reason, item }) => insert.bind(id, at, reason, item)));
+  const add = db.prepare(ADD);
+  await db.batch(letters.map(({ id, at, reason, item }) => add.bind(id, at, reason, item)));
 }
 
 /** Letters that nobody has resolved, newest first, those after `after` (the last one of the page before). */

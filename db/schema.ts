@@ -138,7 +138,7 @@ export const rollups = sqliteTable(
   ],
 );
 
-/** What could not be appended, by the id of the queue's message that carried it. WITHOUT ROWID. */
+/** What could not be appended, by the SHA-256 of the item. WITHOUT ROWID. */
 export const deadLetters = sqliteTable("dead_letters", {
   id: text().primaryKey(),
   at: integer().notNull(),

@@ -5,7 +5,7 @@
 
 import { LIMITS } from "../core/limits.ts";
 import { hashText } from "../core/receipt/canonical.ts";
-import { addDeadLetters } from "../db/dead-letters.ts";
+import { addDeadLetters, type NewDeadLetter } from "../db/dead-letters.ts";
 import { type DeadLetter, deadLetter } from "../protocol/internal/queue.ts";
 import type { Poison } from "./append.ts";
 import { retryLater } from "./retry.ts";
@@ -16,18 +16,21 @@ export interface DeadLettersSummary {
   readonly error: string | null;
 }
 
-/** Stores a batch of dead letters. The same message again changes nothing. */
+/**
+ * Stores a batch of dead letters, each under the SHA-256 of its item. So neither a message that is delivered again nor a
+ * receipt that its account sends again and again makes a second letter.
+ */
 export async function handleDeadLetters(
   batch: MessageBatch,
   env: Pick<Env, "DB">,
   now: number,
 ): Promise<DeadLettersSummary> {
-  const letters = batch.messages.map(({ id, body }) => {
+  const letters = batch.messages.map(({ body }) => {
     const letter = deadLetter.safeParse(body);
     // The platform adds messages as they were in their own queue.
     return letter.success
-      ? { id, at: now, reason: letter.data.reason, item: letter.data.item }
-      : { id, at: now, reason: "the message could not be handled within its retries", item: textOf(body) };
+      ? rowOf(letter.data.item, letter.data.reason, now)
+      : rowOf(textOf(body), "the message could not be handled within its retries", now);
   });
   try {
     await addDeadLetters(env.DB, letters);
@@ -40,7 +43,7 @@ export async function handleDeadLetters(
 
 /**
  * Hands refused items to the dead-letter queue, one message each. An item that is too large for a message once it is
- * quoted goes to D1 at once, under its own hash.
+ * quoted goes to D1 at once.
  */
 export async function sendDeadLetters(
   items: readonly Poison[],
@@ -58,7 +61,7 @@ export async function sendDeadLetters(
     const letter: DeadLetter = { v: 1, reason, item: textOf(item) };
     const bytes = new TextEncoder().encode(JSON.stringify(letter)).length;
     if (bytes > LIMITS.queueMessageBytes) {
-      await addDeadLetters(env.DB, [{ id: hashText(letter.item), at: now, reason, item: letter.item }]);
+      await addDeadLetters(env.DB, [rowOf(letter.item, reason, now)]);
       continue;
     }
     if (group.length === LIMITS.queueSendMessages || groupBytes + bytes > LIMITS.queueSendBytes) await flush();
@@ -66,6 +69,10 @@ export async function sendDeadLetters(
     groupBytes += bytes;
   }
   await flush();
+}
+
+function rowOf(item: string, reason: string, at: number): NewDeadLetter {
+  return { id: hashText(item), at, reason, item };
 }
 
 /** A message's body as JSON text; a message may also hold what JSON cannot say. */
