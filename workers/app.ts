@@ -8,7 +8,7 @@ import { type Refusal, refuse } from "../core/errors.ts";
 import { base62 } from "../core/ids.ts";
 import { api } from "./api/index.ts";
 import { openApiDocument } from "./api/openapi.ts";
-import { referencePage } from "./docs.ts";
+import { errorsPage, referencePage } from "./docs.ts";
 import { emitError } from "./events.ts";
 import { gateway } from "./gateway/index.ts";
 import { type HttpEnv, refused } from "./http.ts";
@@ -57,6 +57,7 @@ app.route("/v1", gateway);
 app.route("/api/v1", api);
 app.get("/openapi.json", (c) => c.json(openApiDocument()));
 app.get("/docs", (c) => referencePage(c));
+app.get("/docs/errors", (c) => errorsPage(c));
 
 app.notFound((c) => refused(c, refuse("not_found")));
 

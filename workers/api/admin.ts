@@ -22,13 +22,13 @@ import { configOf } from "../config.ts";
 import { emit } from "../events.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
-import { answers, byAdmin, byAdminWithJson, newApi, problems, takes } from "./app.ts";
+import { answers, byAdmin, byAdminWithJson, named, newApi, problems, takes } from "./app.ts";
 import { readPlace, writePlace } from "./dead-letter-cursor.ts";
 
 const ACCOUNT_DOMAIN = "tollmill/admin-account/v1";
 const SECRET_DOMAIN = "tollmill/admin-secret/v1";
 
-const model = catalogModel.openapi("CatalogModel");
+const model = named("CatalogModel", catalogModel);
 const tags = ["Operations"];
 
 const putCatalogModel = createRoute({

@@ -1,6 +1,6 @@
 /** What every route of the network API is made from: the app, its middlewares, and the common parts of descriptions. */
 
-import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { every } from "hono/combine";
 import { createMiddleware } from "hono/factory";
 import { refuse } from "../../core/errors.ts";
@@ -62,6 +62,14 @@ export const byAdmin = { security: adminKey, middleware: withAdmin };
 export const byAdminWithJson = { security: adminKey, middleware: every(withAdmin, withJson) as typeof withAdmin };
 export const byAnyone = { security: [] };
 
+/**
+ * Gives a schema the name under which the document shows it. The library adds its own method for this to schemas that are
+ * made after it was loaded; called like this it serves those of protocol/ too, whichever module came first.
+ */
+export function named<Schema extends z.ZodType>(name: string, schema: Schema): Schema {
+  return z.ZodType.prototype.openapi.call(schema, name);
+}
+
 /** The answer of a route that went well. */
 export function answers<Schema extends z.ZodType>(schema: Schema, description: string) {
   return { description, content: { "application/json": { schema } } };
@@ -76,6 +84,6 @@ export function takes<Schema extends z.ZodType>(schema: Schema) {
 export const problems = {
   default: {
     description: "A problem (RFC 9457) that names what is wrong and what to do.",
-    content: { "application/problem+json": { schema: problemShape.openapi("Problem") } },
+    content: { "application/problem+json": { schema: named("Problem", problemShape) } },
   },
 };

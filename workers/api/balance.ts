@@ -6,7 +6,7 @@ import { timeText } from "../../protocol/network/common.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
-import { answers, byKey, newApi, problems } from "./app.ts";
+import { answers, byKey, named, newApi, problems } from "./app.ts";
 
 const getBalance = createRoute({
   method: "get",
@@ -15,7 +15,7 @@ const getBalance = createRoute({
   summary: "What the account has",
   description: "The balance in credits at today's peg, lot by lot, and what open jobs have reserved of it.",
   ...byKey,
-  responses: { 200: answers(balanceShape.openapi("Balance"), "The balance."), ...problems },
+  responses: { 200: answers(named("Balance", balanceShape), "The balance."), ...problems },
 });
 
 export const balance = newApi();

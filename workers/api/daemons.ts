@@ -17,9 +17,9 @@ import {
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount, onRelay } from "../objects.ts";
-import { answers, byKey, byKeyWithJson, newApi, problems, takes } from "./app.ts";
+import { answers, byKey, byKeyWithJson, named, newApi, problems, takes } from "./app.ts";
 
-const daemon = daemonShape.openapi("Daemon");
+const daemon = named("Daemon", daemonShape);
 
 const postDaemon = createRoute({
   method: "post",

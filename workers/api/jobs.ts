@@ -11,7 +11,7 @@ import { cancelledJob, type JobState, job as jobShape } from "../../protocol/net
 import { type Config, configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount, onScheduler } from "../objects.ts";
-import { answers, byKey, newApi, problems } from "./app.ts";
+import { answers, byKey, named, newApi, problems } from "./app.ts";
 
 const params = z.object({ id: jobId });
 
@@ -24,7 +24,7 @@ const getJob = createRoute({
     "Its state, its place in the queue while it waits, and how it ended. The id is the `x-job-id` of the answer.",
   ...byKey,
   request: { params },
-  responses: { 200: answers(jobShape.openapi("Job"), "The job."), ...problems },
+  responses: { 200: answers(named("Job", jobShape), "The job."), ...problems },
 });
 
 const deleteJob = createRoute({

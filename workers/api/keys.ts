@@ -9,12 +9,12 @@ import { edgeMac } from "../auth.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
-import { answers, byKey, byKeyWithJson, newApi, problems, takes } from "./app.ts";
+import { answers, byKey, byKeyWithJson, named, newApi, problems, takes } from "./app.ts";
 
 const KEY_ID_DOMAIN = "tollmill/key-id/v1";
 
-const record = keyRecord.openapi("Key");
-const created = createdKey.openapi("CreatedKey");
+const record = named("Key", keyRecord);
+const created = named("CreatedKey", createdKey);
 
 const listKeys = createRoute({
   method: "get",

@@ -5,7 +5,7 @@ import { ledgerPage, ledgerQuery } from "../../protocol/network/account.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import { emitError } from "../events.ts";
 import { problem } from "../http.ts";
-import { byKey, newApi, problems } from "./app.ts";
+import { byKey, named, newApi, problems } from "./app.ts";
 import { readEntries, streamEntries } from "./entries.ts";
 import { csvHead, csvRows } from "./ledger-csv.ts";
 
@@ -25,7 +25,7 @@ const getLedger = createRoute({
     200: {
       description: "The entries.",
       content: {
-        "application/json": { schema: ledgerPage.openapi("LedgerPage") },
+        "application/json": { schema: named("LedgerPage", ledgerPage) },
         "application/x-ndjson": { schema: { type: "string" as const } },
         "text/csv": { schema: { type: "string" as const } },
       },

@@ -3,6 +3,7 @@
 import { version } from "../../package.json";
 import { newApi } from "./app.ts";
 import { api } from "./index.ts";
+import { describeInference } from "./inference-reference.ts";
 
 const DESCRIPTION = `Tollmill is an open market for AI inference on Cloudflare's edge: one OpenAI-compatible API, anyone's
 GPU, a signed receipt for every answer.
@@ -47,6 +48,7 @@ function makeDocument(): Readonly<Record<string, unknown>> {
     scheme: "bearer",
     description: "The operator's key.",
   });
+  describeInference(registry);
   return whole.getOpenAPI31Document({
     openapi: "3.1.0",
     info: {

@@ -11,10 +11,10 @@ import { type SignedReceipt, signedReceipt } from "../../protocol/receipt.ts";
 import { readReceipt } from "../../queues/segments.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
-import { answers, byAnyone, byKey, newApi, problems } from "./app.ts";
+import { answers, byAnyone, byKey, named, newApi, problems } from "./app.ts";
 import { readEntries } from "./entries.ts";
 
-const receipt = signedReceipt.openapi("Receipt");
+const receipt = named("Receipt", signedReceipt);
 
 const listReceipts = createRoute({
   method: "get",

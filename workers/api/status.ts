@@ -6,7 +6,7 @@ import { version } from "../../package.json";
 import { status as statusShape } from "../../protocol/network/status.ts";
 import { configOf } from "../config.ts";
 import { onScheduler } from "../objects.ts";
-import { answers, byAnyone, newApi, problems } from "./app.ts";
+import { answers, byAnyone, named, newApi, problems } from "./app.ts";
 
 /** However many ask, the objects and D1 are asked once a second by each isolate. */
 const FRESH_MS = 1_000;
@@ -21,7 +21,7 @@ const getStatus = createRoute({
   description:
     "The models with their supply, the size of the log, and what waits for an operator. At most a second old.",
   ...byAnyone,
-  responses: { 200: answers(statusShape.openapi("Status"), "The status."), ...problems },
+  responses: { 200: answers(named("Status", statusShape), "The status."), ...problems },
 });
 
 export const status = newApi();

@@ -1,0 +1,143 @@
+/** The calls under /v1 as the reference describes them; workers/gateway/ answers them. */
+
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { LANES } from "../../core/lanes.ts";
+import { chatRequest } from "../../protocol/openai/chat.ts";
+import type { HttpEnv } from "../http.ts";
+import { named } from "./app.ts";
+
+type Registry = OpenAPIHono<HttpEnv>["openAPIRegistry"];
+
+const usd = z.string().meta({ description: "USD per token, a decimal string.", example: "0.00000008" });
+
+const model = z.object({
+  id: z.string().meta({ example: "tiny-miller" }),
+  object: z.literal("model"),
+  created: z.int().meta({ description: "Seconds since 1970.", example: 1_796_000_000 }),
+  owned_by: z.string().meta({ example: "tollmill" }),
+  name: z.string().meta({ example: "Tiny Miller" }),
+  context_length: z.int().meta({ example: 512 }),
+  quantization: z.enum(["q4", "q8", "fp16"]),
+  pricing: z.object({ prompt: usd, completion: usd, request: z.string().meta({ example: "0" }) }),
+  lanes: z.array(z.enum(LANES)),
+  supply: z
+    .object({ daemons: z.int(), slots: z.int(), free: z.int(), tokens_per_second: z.number() })
+    .meta({ description: "Who serves it at this moment." }),
+  supported_parameters: z.array(z.string()).meta({ example: ["temperature", "stop"] }),
+});
+
+const usage = z.object({
+  prompt_tokens: z.int(),
+  completion_tokens: z.int(),
+  total_tokens: z.int(),
+  cost: z.string().meta({ description: "What was charged, in credits.", example: "0.320" }),
+  cost_usd: z.string().meta({ description: "The same in USD.", example: "0.000000320" }),
+  lane: z.enum(LANES),
+  queue_ms: z.int().meta({ description: "How long the job waited.", example: 3 }),
+  receipt: z.string().meta({ description: "The job, whose receipt GET /api/v1/receipts/{job} has." }),
+});
+
+const finishReason = z.enum(["stop", "length", "tool_calls", "content_filter", "error"]).nullable();
+
+const completion = z.object({
+  id: z.string(),
+  object: z.literal("chat.completion"),
+  created: z.int(),
+  model: z.string(),
+  choices: z.array(
+    z.object({
+      index: z.int(),
+      message: z.object({
+        role: z.literal("assistant"),
+        content: z.string().nullable(),
+        tool_calls: z.array(z.record(z.string(), z.unknown())).optional(),
+      }),
+      finish_reason: finishReason,
+    }),
+  ),
+  usage,
+});
+
+const chunk = z.object({
+  id: z.string(),
+  object: z.literal("chat.completion.chunk"),
+  created: z.int(),
+  model: z.string(),
+  choices: z.array(z.object({ index: z.int(), delta: z.record(z.string(), z.unknown()), finish_reason: finishReason })),
+  usage: usage.nullish(),
+});
+
+const openAiError = z.object({
+  error: z.object({
+    message: z.string().meta({ description: "What happened, and what to do next." }),
+    type: z.string().meta({ example: "invalid_request_error" }),
+    param: z.string().nullable().meta({ example: "model" }),
+    code: z.string().meta({ description: "Never renamed: programs match on it.", example: "model_not_found" }),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+  }),
+});
+
+const EXAMPLE = { model: "tiny-miller", messages: [{ role: "user", content: "What is a receipt?" }], stream: true };
+
+/** Adds the calls under /v1 to a registry. */
+export function describeInference(registry: Registry): void {
+  const request = named("ChatRequest", chatRequest);
+  const problems = {
+    default: {
+      description: "OpenAI's error object.",
+      content: { "application/json": { schema: named("OpenAiError", openAiError) } },
+    },
+  };
+  const common = { tags: ["Inference"], security: [{ apiKey: [] }] };
+  const oneModel = named("Model", model);
+  registry.registerPath({
+    ...common,
+    method: "post",
+    path: "/v1/chat/completions",
+    summary: "Ask a model",
+    description:
+      "OpenAI's call, streaming and not. `lane`, `network`, `provider` and `route` are Tollmill's own. The worst case is " +
+      "reserved before the job is queued; what was used is charged, and the last chunk's `usage` (or the body's) says how much. " +
+      "An `Idempotency-Key` keeps a repetition from being charged twice.",
+    request: {
+      headers: z.object({ "idempotency-key": z.string().max(255).optional() }),
+      body: { required: true, content: { "application/json": { schema: request, example: EXAMPLE } } },
+    },
+    responses: {
+      200: {
+        description: "The answer: one object, or with `stream` an event stream of chunks that ends with `[DONE]`.",
+        content: {
+          "application/json": { schema: named("ChatCompletion", completion) },
+          "text/event-stream": { schema: named("ChatCompletionChunk", chunk) },
+        },
+      },
+      ...problems,
+    },
+  });
+  registry.registerPath({
+    ...common,
+    method: "get",
+    path: "/v1/models",
+    summary: "The models",
+    description: "Every model of the catalog with its price, its lanes, and who serves it now.",
+    responses: {
+      200: {
+        description: "The models.",
+        content: { "application/json": { schema: z.object({ object: z.literal("list"), data: z.array(oneModel) }) } },
+      },
+      ...problems,
+    },
+  });
+  registry.registerPath({
+    ...common,
+    method: "get",
+    path: "/v1/models/{id}",
+    summary: "One model",
+    description: "A model of the catalog. A slash in its id is written %2F.",
+    request: { params: z.object({ id: z.string().meta({ example: "tiny-miller" }) }) },
+    responses: {
+      200: { description: "The model.", content: { "application/json": { schema: oneModel } } },
+      ...problems,
+    },
+  });
+}
