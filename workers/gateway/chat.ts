@@ -1,0 +1,182 @@
+/** `POST /v1/chat/completions` (interfaces.md §1; architecture.md, One job). */
+
+import type { Context } from "hono";
+import { type Refusal, refuse } from "../../core/errors.ts";
+import type { JobId } from "../../core/ids.ts";
+import { LANE_TABLE } from "../../core/lanes.ts";
+import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
+import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
+import { formatCredits } from "../../core/units.ts";
+import type { ApiKey } from "../../protocol/api-key.ts";
+import type { HeldTerms, HoldResult } from "../../protocol/internal/account.ts";
+import { engineRequest } from "../../protocol/openai/chat.ts";
+import { authenticate, pseudonymOf } from "../auth.ts";
+import { readJsonText } from "../body.ts";
+import { type Config, configOf } from "../config.ts";
+import { type HttpEnv, refused } from "../http.ts";
+import { onAccount, onScheduler } from "../objects.ts";
+import { findModel } from "./catalog.ts";
+import { dispatchedHeaders, heldHeaders, refreshAt } from "./headers.ts";
+import { jobIdFor } from "./idempotency.ts";
+import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
+import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
+import { waitingStream } from "./waiting-stream.ts";
+
+/** Answers a chat completion: holds its worst case, opens it, and passes the relay's answer on. */
+export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
+  const config = configOf(c.env);
+  const key = authenticate(c.req.header("authorization"), config);
+  if (!key.ok) return refused(c, key.refusal);
+  const text = await readJsonText(c.req.raw, LIMITS.requestBodyBytes);
+  if (!text.ok) return refused(c, text.refusal);
+  const request = parseChat(text.value);
+  if (!request.ok) return refused(c, request.refusal);
+  const now = Date.now();
+  const model = await findModel(c.env, request.value.model, now);
+  if (model === undefined) return refused(c, refuse("model_not_found", { param: "model" }));
+  const prepared = prepareChat(request.value, model, config.parameters);
+  if (!prepared.ok) return refused(c, prepared.refusal);
+  const id = await jobIdFor(key.value.account, c.req.header("idempotency-key"), now);
+  if (!id.ok) return refused(c, id.refusal);
+
+  const body = new Uint8Array(utf8ToBytes(text.value));
+  const held = await hold(c.env, config, key.value, id.value, prepared.value, body, now);
+  if (held.type !== "held") return refused(c, softStop(held, now));
+  const job = await jobToOpen(config, key.value, id.value.job, prepared.value, held, body, now);
+  return await answer(c, config, job, heldHeaders(id.value.job, held, now));
+}
+
+async function hold(
+  env: Env,
+  config: Config,
+  key: ApiKey,
+  { job, keyed }: { job: JobId; keyed: boolean },
+  prepared: PreparedChat,
+  body: Uint8Array<ArrayBuffer>,
+  now: number,
+): Promise<HoldResult> {
+  const { lane, model, rate, promptBound, completion, choices } = prepared;
+  const bodyHash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", body)));
+  return await onAccount(env, key.account, (account) =>
+    account.hold({
+      job,
+      keyed,
+      credentials: { secretHash: key.secretHash },
+      lane,
+      model: model.id,
+      body: bodyHash,
+      rate,
+      promptBound,
+      completion,
+      completionDefault: model.completion_default,
+      choices,
+      expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
+    }),
+  );
+}
+
+/** A refusal of a hold; a soft stop tells what is missing and when credits come (economics.md §7). */
+function softStop(result: Exclude<HoldResult, { type: "held" }>, now: number): Refusal {
+  if (result.type === "refused") return result.refusal;
+  const { balance, required, shortfall } = result.stop;
+  return {
+    ...result.refusal,
+    metadata: {
+      balance: formatCredits(balance),
+      required: formatCredits(required),
+      shortfall: formatCredits(shortfall),
+      refresh_at: refreshAt(now),
+      packages: [],
+      x402: null,
+    },
+  };
+}
+
+async function jobToOpen(
+  config: Config,
+  { account }: ApiKey,
+  job: JobId,
+  prepared: PreparedChat,
+  held: HeldTerms,
+  body: Uint8Array<ArrayBuffer>,
+  now: number,
+): Promise<JobToOpen> {
+  const { request, model, lane, rate, needs, choices } = prepared;
+  const salt = crypto.getRandomValues(new Uint8Array(16));
+  const salted = new Uint8Array(salt.length + body.length);
+  salted.set(salt);
+  salted.set(body, salt.length);
+  return {
+    account,
+    acquire: {
+      job,
+      account,
+      lane,
+      model: model.id,
+      needs,
+      rate,
+      estimate: { prompt: held.promptBound, completion: held.completionCap * choices },
+      unbacked: held.unbacked,
+      holdExpiresAt: held.expiresAt,
+      queuedAt: now,
+      waitUntil: now + config.parameters[LANE_TABLE[lane].queueLimit],
+    },
+    relay: {
+      job,
+      account,
+      consumer: pseudonymOf(account, config),
+      lane,
+      model: model.id,
+      hold: held,
+      queuedAt: now,
+      minBytesPerTokenHundredths: model.min_bytes_per_token_hundredths,
+      salt: bytesToHex(salt),
+      requestDigest: bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", salted))),
+      request: engineRequest(request, model.id, held.completionCap),
+      choices,
+      stream: request.stream === true,
+      includeUsage: request.stream_options?.include_usage === true,
+    },
+  };
+}
+
+/** The answer, or after 10 s of waiting for a stream its headers, with the rest to follow. */
+async function answer(
+  c: Context<HttpEnv>,
+  config: Config,
+  job: JobToOpen,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const opened = openJob(c.env, config, job, c.req.raw.signal);
+  const early = job.relay.stream ? await Promise.race([opened, headersAreDue()]) : await opened;
+  if (early !== null) return final(c, early, job.acquire.queuedAt, headers);
+
+  const { model, job: id } = job.acquire;
+  const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
+  const head = { id: `chatcmpl-${id}`, created: Math.floor(job.acquire.queuedAt / 1_000), model };
+  const { body, done } = waitingStream(opened, position, head);
+  // Whoever stops reading ends the copying too; that is no error of ours.
+  c.executionCtx.waitUntil(done.catch(() => {}));
+  return new Response(body, { headers: { ...headers, ...STREAM_HEADERS } });
+}
+
+const STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache, no-transform",
+};
+
+function headersAreDue(): Promise<null> {
+  return new Promise((resolve) => setTimeout(() => resolve(null), LIMITS.headersAfterMs));
+}
+
+function final(c: Context<HttpEnv>, opened: Opened, queuedAt: number, held: Record<string, string>): Response {
+  const dispatched = opened.grant === null ? {} : dispatchedHeaders(queuedAt, opened.grant);
+  for (const [name, value] of Object.entries({ ...held, ...dispatched })) c.header(name, value);
+  if (opened.type === "refused") {
+    if (opened.retryAfterSeconds !== null) c.header("retry-after", String(opened.retryAfterSeconds));
+    return refused(c, opened.refusal);
+  }
+  const { response } = opened;
+  const type = response.headers.get("content-type") ?? "application/json";
+  return c.body(response.body ?? "", 200, { ...(type.startsWith("text/") ? STREAM_HEADERS : {}), "content-type": type });
+}

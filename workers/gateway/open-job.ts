@@ -1,0 +1,125 @@
+/**
+ * From a hold to a stream: acquire a daemon, hand the job to its relay, and move on to another daemon when the first one
+ * declined or failed before its first token (economics.md §6). Whoever has the job ends its hold; what comes back here
+ * unresolved is ended here.
+ */
+
+import { type Refusal, refuse } from "../../core/errors.ts";
+import type { AccountId, DaemonId } from "../../core/ids.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import type { AcquireRequest, AcquireResponse, Grant, RelayJob, RelayRefusal } from "../../protocol/internal/job.ts";
+import { RELAY_RESULT } from "../../protocol/internal/job.ts";
+import { schedulerName } from "../../protocol/internal/names.ts";
+import type { Config } from "../config.ts";
+import { emitError } from "../events.ts";
+import { onAccount } from "../objects.ts";
+
+/** Calls of an object that broke on the way are made again with the same job id. */
+const TRIES = 3;
+
+export type Opened =
+  /** The relay's answer, to be passed on untouched. */
+  | { readonly type: "answer"; readonly response: Response; readonly grant: Grant }
+  | {
+      readonly type: "refused";
+      readonly refusal: Refusal;
+      readonly retryAfterSeconds: number | null;
+      /** The last grant, if there was one. */
+      readonly grant: Grant | null;
+    };
+
+export interface JobToOpen {
+  readonly acquire: Omit<AcquireRequest, "excluded">;
+  readonly relay: Omit<RelayJob, "grant" | "firstDispatchedAt">;
+  readonly account: AccountId;
+}
+
+/** Opens a job. Never throws; an error on the way becomes a refusal, and the hold is released. */
+export async function openJob(env: Env, config: Config, job: JobToOpen, signal: AbortSignal): Promise<Opened> {
+  const excluded: DaemonId[] = [];
+  let firstDispatchedAt: number | null = null;
+  let grant: Grant | null = null;
+  try {
+    for (let moves = 0; ; moves++) {
+      const acquired = await acquire(env, config, { ...job.acquire, excluded }, signal);
+      if (acquired.type === "refused") {
+        // A job that had a daemon and lost it says so, rather than that nobody else is there.
+        const refusal = excluded.length > 0 ? refuse("provider_failed") : acquired.refusal;
+        return await giveUp(env, job, { refusal, retryAfterSeconds: acquired.retryAfterSeconds, grant });
+      }
+      grant = acquired.grant;
+      firstDispatchedAt ??= grant.dispatchedAt;
+      const response = await relay(env, { ...job.relay, grant, firstDispatchedAt }, signal);
+      if (response.headers.get(RELAY_RESULT) !== "refused") return { type: "answer", response, grant };
+      const { refusal, move, resolved } = await response.json<RelayRefusal>();
+      if (!move || moves >= movesOf(config.parameters)) {
+        const final = { refusal, retryAfterSeconds: null, grant };
+        return resolved ? { type: "refused", ...final } : await giveUp(env, job, final);
+      }
+      excluded.push(grant.daemon);
+    }
+  } catch (error) {
+    // The consumer has gone: whoever had the job last has heard of it too.
+    if (!signal.aborted) emitError("job_failed", error, { job: job.acquire.job });
+    return await giveUp(env, job, { refusal: refuse("internal_error"), retryAfterSeconds: null, grant });
+  }
+}
+
+function movesOf(parameters: Parameters): number {
+  return parameters.movesPerJob;
+}
+
+async function giveUp(
+  env: Env,
+  job: JobToOpen,
+  refused: Omit<Extract<Opened, { type: "refused" }>, "type">,
+): Promise<Opened> {
+  await onAccount(env, job.account, (account) => account.void(job.acquire.job, refused.refusal.code)).catch(
+    // The hold then ends by its own time; nothing is charged either way.
+    (error: unknown) => emitError("void_failed", error, { job: job.acquire.job }),
+  );
+  return { type: "refused", ...refused };
+}
+
+async function acquire(
+  env: Env,
+  config: Config,
+  request: AcquireRequest,
+  signal: AbortSignal,
+): Promise<AcquireResponse> {
+  const name = schedulerName(config.region, request.model);
+  const response = await again(signal, () =>
+    env.SCHEDULER.getByName(name).fetch("https://scheduler/acquire", {
+      method: "POST",
+      body: JSON.stringify(request),
+      signal,
+    }),
+  );
+  return await response.json<AcquireResponse>();
+}
+
+/** A relay that breaks before it answers has shown the consumer nothing, so the job may move on. */
+async function relay(env: Env, job: RelayJob, signal: AbortSignal): Promise<Response> {
+  try {
+    return await env.RELAY.getByName(job.grant.relay).fetch("https://relay/job", {
+      method: "POST",
+      body: JSON.stringify(job),
+      signal,
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    emitError("relay_failed", error, { job: job.job, relay: job.grant.relay });
+    const refusal: RelayRefusal = { refusal: refuse("provider_failed"), move: true, resolved: false };
+    return Response.json(refusal, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
+  }
+}
+
+async function again(signal: AbortSignal, call: () => Promise<Response>): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (signal.aborted || attempt === TRIES) throw error;
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** The one pure step between a request's body and a job: its lane, its bounds, its price, and what it needs. */
+
+import { type Refusal, refuse } from "../../core/errors.ts";
+import type { Lane } from "../../core/lanes.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import { perThousand, type Rate } from "../../core/pricing.ts";
+import { utf8ToBytes } from "../../core/receipt/canonical.ts";
+import { formatUsd, parseUsd } from "../../core/units.ts";
+import { type CatalogModel, rateOf } from "../../protocol/catalog.ts";
+import { refuseIssues } from "../../protocol/errors.ts";
+import type { Needs } from "../../protocol/internal/job.ts";
+import { type ChatRequest, chatRequest, neededFeatures } from "../../protocol/openai/chat.ts";
+
+export interface PreparedChat {
+  readonly request: ChatRequest;
+  readonly model: CatalogModel;
+  readonly lane: Lane;
+  readonly rate: Rate;
+  readonly promptBound: number;
+  /** What the request names for each choice, or null. */
+  readonly completion: number | null;
+  readonly choices: number;
+  readonly needs: Needs;
+}
+
+export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
+
+const refused = (refusal: Refusal): { ok: false; refusal: Refusal } => ({ ok: false, refusal });
+
+/** Reads a chat completion's body. The refusal names the parameter that is at fault, never its value. */
+export function parseChat(text: string): Result<ChatRequest> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refused(refuse("invalid_json"));
+  }
+  const parsed = chatRequest.safeParse(value);
+  return parsed.success ? { ok: true, value: parsed.data } : refused(refuseIssues(parsed.error));
+}
+
+/** Makes a job of a chat request for a model of the catalog (economics.md §§2, 3, 6). */
+export function prepareChat(request: ChatRequest, model: CatalogModel, parameters: Parameters): Result<PreparedChat> {
+  if (request.route === "self") {
+    const detail = "This network does not route to own devices yet; call your engine directly, which is free.";
+    return refused(refuse("invalid_request", { detail, param: "route" }));
+  }
+  const lane = chooseLane(request, model);
+  if (!lane.ok) return lane;
+  const rate = rateOf(model, parameters);
+  const dear = aboveMaximum(request, rate);
+  if (dear !== null) return refused(dear);
+  const completion = request.max_completion_tokens ?? request.max_tokens ?? null;
+  if (completion !== null && completion > model.completion_max) {
+    const param = request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens";
+    const detail = `${model.id} completes at most ${model.completion_max} tokens.`;
+    return refused(refuse("invalid_request", { detail, param }));
+  }
+  return {
+    ok: true,
+    value: {
+      request,
+      model,
+      lane: lane.value,
+      rate,
+      promptBound: promptBound(request, model),
+      completion,
+      choices: request.n ?? 1,
+      needs: needsOf(request),
+    },
+  };
+}
+
+/** Which lane a job takes (economics.md §3). The lanes that need a stake, a package or a network have no one in them yet. */
+function chooseLane(request: ChatRequest, model: CatalogModel): Result<Lane> {
+  const lane = request.lane ?? (request.network === undefined ? "public" : "private");
+  const unavailable = (detail: string): Result<Lane> => refused(refuse("lane_unavailable", { detail, param: "lane" }));
+  if (!model.lanes.includes(lane)) return unavailable(`${model.id} is served in ${model.lanes.join(", ")} only.`);
+  if (lane === "included") return unavailable("This account has no daily allotment.");
+  if (lane === "dedicated") return unavailable("This account has no package.");
+  if (lane === "private") return unavailable("This account is in no private network.");
+  if (lane === "league") return unavailable("No league is running.");
+  return { ok: true, value: lane };
+}
+
+function aboveMaximum(request: ChatRequest, rate: Rate): Refusal | null {
+  const text = request.provider?.max_price;
+  if (text === undefined) return null;
+  const param = "provider.max_price";
+  const most = parseUsd(text);
+  if (most === null || most < 0) {
+    const detail = 'provider.max_price must be USD per 1,000 completion tokens as a decimal string, e.g. "0.00008".';
+    return refuse("invalid_request", { detail, param });
+  }
+  const price = perThousand(rate);
+  return most >= price ? null : refuse("no_bid", { param, metadata: { lowest_ask: formatUsd(price) } });
+}
+
+function needsOf(request: ChatRequest): Needs {
+  const { only, ignore, quantizations } = request.provider ?? {};
+  return {
+    features: neededFeatures(request),
+    quantizations: quantizations ?? null,
+    only: only ?? null,
+    ignore: ignore ?? [],
+  };
+}
+
+/**
+ * The most prompt tokens that a request can have, by the catalog's rule: its bytes at the least bytes a token has, the
+ * template's tokens for each message (and for the answer's opening), a fixed number for each image; and never more than
+ * fits the context.
+ */
+export function promptBound(request: ChatRequest, model: CatalogModel): number {
+  let bytes = 0;
+  let images = 0;
+  for (const message of request.messages) {
+    for (const part of contentParts(message.content)) {
+      if (part.type === "text") bytes += utf8ToBytes(part.text).length;
+      else images += 1;
+    }
+    if ("tool_calls" in message && message.tool_calls) bytes += jsonBytes(message.tool_calls);
+    if ("name" in message && message.name) bytes += utf8ToBytes(message.name).length;
+  }
+  if (request.tools) bytes += jsonBytes(request.tools);
+  if (request.response_format) bytes += jsonBytes(request.response_format);
+  const tokens =
+    Math.ceil((bytes * 100) / model.prompt_bytes_per_token_hundredths) +
+    model.prompt_tokens_per_message * (request.messages.length + 1) +
+    model.prompt_tokens_per_image * images;
+  return Math.min(tokens, model.context_length);
+}
+
+type Content = ChatRequest["messages"][number]["content"];
+type Part = { readonly type: "text"; readonly text: string } | { readonly type: "image_url" };
+
+function contentParts(content: Content): readonly Part[] {
+  if (content === null || content === undefined) return [];
+  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+}
+
+function jsonBytes(value: unknown): number {
+  return utf8ToBytes(JSON.stringify(value)).length;
+}
