@@ -1,0 +1,128 @@
+/** The command line `tollmill`. */
+
+import { Command, CommanderError, Option } from "commander";
+import { LIMITS } from "../core/limits.ts";
+import { TIERS } from "../protocol/daemon/messages.ts";
+import { showBalance } from "./commands/balance.ts";
+import type { Context, GlobalFlags } from "./commands/context.ts";
+import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
+import { type DaemonFlags, serve } from "./commands/serve.ts";
+import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
+import { EXIT, type ExitCode, Failure } from "./failure.ts";
+import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
+
+/** Runs a command line (without node and script) and gives its exit code. Throws only for bugs. */
+export async function runCli(
+  args: readonly string[],
+  context: Context,
+  signals: NodeJS.EventEmitter,
+): Promise<ExitCode> {
+  const { terminal } = context;
+  let exit: ExitCode = EXIT.ok;
+  const program = describe(context, signals, (code) => {
+    exit = code;
+  });
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exit;
+  } catch (error) {
+    // Commander has printed its message, and a help text is no error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (!(error instanceof Failure)) throw error;
+    terminal.err(`${terminal.colors.red("error:")} ${error.message}`);
+    return error.exitCode;
+  }
+}
+
+function describe(context: Context, signals: NodeJS.EventEmitter, done: (code: ExitCode) => void): Command {
+  const program = new Command("tollmill")
+    .description("An open market for AI inference: serve your GPU, see your credits, verify receipts.")
+    .option(
+      "--url <url>",
+      "the network (TOLLMILL_URL; else the local network of this folder, else http://127.0.0.1:8787)",
+    )
+    .option("--api-key <key>", "the account's key (TOLLMILL_API_KEY; else that of the local network of this folder)")
+    .option("--json", "write NDJSON")
+    .showHelpAfterError("(tollmill --help shows what there is)")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.terminal.out(text.trimEnd()),
+      writeErr: (text) => context.terminal.err(text.trimEnd()),
+    })
+    .addHelpText("after", `\n${EXIT_CODES}`);
+
+  addDaemon(program).action(async (_flags, command: Command) => {
+    done(await serve(context, command.optsWithGlobals<DaemonFlags>(), signals));
+  });
+  program
+    .command("balance")
+    .description("what the account has")
+    .action(async (_flags, command: Command) => {
+      done(await showBalance(context, command.optsWithGlobals<GlobalFlags>()));
+    });
+  program
+    .command("ledger")
+    .description("the account's entries, oldest first")
+    .option("--from <seq>", "the first entry to show", wholeNumber(1, Number.MAX_SAFE_INTEGER), 1)
+    .option("--limit <n>", "the most entries to show", wholeNumber(1, LIMITS.maxPageRows), LIMITS.pageRows)
+    .action(async (_flags, command: Command) => {
+      done(await showLedger(context, command.optsWithGlobals<LedgerFlags>()));
+    });
+  program
+    .command("receipts")
+    .description("receipts of the account's jobs")
+    .command("verify")
+    .description("check a receipt on this machine")
+    .argument("<file|job>", "a file with the receipt as JSON, - for standard input, or the id of a job")
+    .option("--network-key <key>", "the network's public key in base64url (else the network is asked)")
+    .option("--offline", "ask the network nothing")
+    .action(async (source: string, _flags, command: Command) => {
+      done(await verify(context, source, command.optsWithGlobals<VerifyFlags>()));
+    });
+  return program;
+}
+
+const EXIT_CODES = `Exit codes: ${EXIT.ok} done, ${EXIT.checkFailed} a check failed, ${EXIT.usage} a wrong command line or file,
+${EXIT.unreachable} network or engine not reachable, ${EXIT.refused} refused by the network, ${EXIT.broken} something broke,
+${EXIT.interrupted} stopped by a second signal.`;
+
+function addDaemon(program: Command): Command {
+  return program
+    .command("daemon")
+    .description("serve this machine's engine to the network")
+    .option(
+      "--engine <url>",
+      "an engine with OpenAI's API (else the usual ones are looked for on this machine)",
+      httpUrl,
+    )
+    .option("--engine-key <key>", "the engine's own key, if it wants one")
+    .option("--model <file>", "a GGUF model to run in this process, instead of an engine")
+    .addOption(new Option("--gpu <use>", "of the embedded engine").choices(["auto", "off"]).default("auto"))
+    .option("--threads <n>", "CPU threads of the embedded engine", wholeNumber(1, 1_024))
+    .option("--context <tokens>", "the context to offer (and of the embedded engine)", wholeNumber(64, 100_000_000))
+    .option("--slots <n>", "jobs at once", wholeNumber(1, LIMITS.daemonSlots))
+    .option(
+      "--serve <name=id>",
+      "offer the engine's model NAME as ID of the catalog (repeatable)",
+      serveEntry,
+      new Map(),
+    )
+    .option(
+      "--feature <name>",
+      "a feature that the engine has beyond what is known of it (repeatable)",
+      featureEntry,
+      [],
+    )
+    .addOption(new Option("--quantization <class>", "of the models offered").choices(["q4", "q8", "fp16"]))
+    .option("--home <folder>", "where the daemon's key and its claims are kept")
+    .option("--name <name>", "how the account's list calls this daemon (else the host's name)")
+    .addOption(new Option("--tier <tier>", "the kind of machine").choices(TIERS).default("desktop"))
+    .option("--watts <n>", "what the machine draws under load (else the GPU's limit)", decimal(0.1, 100_000))
+    .option("--usd-per-kwh <usd>", "the price of electricity", decimal(0, 10), 0.12)
+    .addOption(
+      new Option("--accepts <jobs>", "jobs paid in USDC alone, or any").choices(["usdc", "any"]).default("any"),
+    )
+    .addOption(
+      new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),
+    );
+}

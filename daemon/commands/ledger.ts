@@ -1,0 +1,72 @@
+/** `tollmill ledger`: the account's entries in order, as the network chains them. */
+
+import { z } from "zod";
+import { formatCredits, type Millicredits } from "../../core/units.ts";
+import { ledgerEntry } from "../../protocol/network/account.ts";
+import { EXIT, type ExitCode, Failure } from "../failure.ts";
+import { callText } from "../network/api.ts";
+import type { Settings } from "../network/settings.ts";
+import { table } from "../output/tables.ts";
+import { type Context, type GlobalFlags, settingsOf } from "./context.ts";
+
+export type LedgerEntry = z.infer<typeof ledgerEntry>;
+
+export interface LedgerFlags extends GlobalFlags {
+  readonly from: number;
+  readonly limit: number;
+}
+
+/** Entries from a sequence number on, oldest first. Throws a Failure. */
+export async function readLedger(settings: Settings, from: number, limit: number): Promise<LedgerEntry[]> {
+  const path = `/api/v1/ledger?format=ndjson&from=${from}&limit=${limit}`;
+  const lines = (await callText(settings, path)).split("\n").filter((line) => line !== "");
+  return lines.map((line) => {
+    try {
+      return ledgerEntry.parse(JSON.parse(line));
+    } catch {
+      throw new Failure(EXIT.unreachable, `${settings.url}${path} answered in an unknown form. Update tollmill.`);
+    }
+  });
+}
+
+export async function showLedger(context: Context, flags: LedgerFlags): Promise<ExitCode> {
+  const entries = await readLedger(await settingsOf(context, flags), flags.from, flags.limit);
+  const { terminal } = context;
+  if (flags.json === true) {
+    for (const line of entries) terminal.out(JSON.stringify(line));
+    return EXIT.ok;
+  }
+  if (entries.length === 0) {
+    terminal.err(`There are no entries from ${flags.from} on.`);
+    return EXIT.ok;
+  }
+  const rows = entries.map(({ seq, at, type, body }) => {
+    const { subject, charged } = summary(body);
+    return [String(seq), new Date(at).toISOString().slice(0, 19).replace("T", " "), type, charged, subject];
+  });
+  terminal.out(table(["seq", "time (UTC)", "type", "charged", "about"], rows, ["seq", "charged"]));
+  const last = entries.at(-1);
+  if (entries.length === flags.limit && last !== undefined)
+    terminal.err(`More: tollmill ledger --from ${last.seq + 1}`);
+  return EXIT.ok;
+}
+
+const receipt = z.object({ job: z.string(), model: z.string(), charge: z.object({ millicredits: z.int() }) });
+const other = z.object({ job: z.string().optional(), memo: z.string().optional(), reason: z.string().optional() });
+
+/** What an entry's body says in a few words. Bodies of kinds to come say nothing here; `--json` has them whole. */
+function summary(body: string): { subject: string; charged: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { subject: "", charged: "" };
+  }
+  const posted = receipt.safeParse(value);
+  if (posted.success) {
+    const { job, model, charge } = posted.data;
+    return { subject: `${job} ${model}`, charged: formatCredits(charge.millicredits as Millicredits) };
+  }
+  const { job, memo, reason } = other.safeParse(value).data ?? {};
+  return { subject: [job, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
+}
