@@ -30,7 +30,7 @@ export function couldServe(daemon: Daemon, job: WaitingJob): boolean {
   return obstacle(daemon, job) === null;
 }
 
-/** Of the daemons that can serve a job now: the least loaded one, and of those the one that was idle longest. */
+/** Of the daemons that can serve a job now: one that has the model in memory, the least busy one, the one idle longest. */
 export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob): Daemon | null {
   let best: Daemon | null = null;
   for (const daemon of daemons) {
@@ -41,6 +41,7 @@ export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob): Daemon
 }
 
 function isBetter(a: Daemon, b: Daemon): boolean {
+  if (a.loaded !== b.loaded) return a.loaded;
   // a.running / a.slots < b.running / b.slots, without the division.
   const load = a.running.size * b.slots - b.running.size * a.slots;
   if (load !== 0) return load < 0;

@@ -15,6 +15,7 @@ export interface Daemon {
   readonly tokensPerSecond: number;
   readonly floor: ElectricityFloor;
   readonly accepts: "usdc" | "any";
+  readonly loaded: boolean;
   readonly draining: boolean;
   readonly running: Set<JobId>;
   /** When its last job ended, or when it came; milliseconds since 1970. */

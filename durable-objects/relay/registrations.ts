@@ -29,29 +29,28 @@ export function floorOf(offer: Offer, model: OfferedModel, parameters: Parameter
   };
 }
 
-/** The registrations that a session's offer makes, one for each model that is loaded and that the catalog has. */
+/** The registrations that a session's offer makes, one for each model that the catalog has. */
 export function registrationsOf(session: Session, relay: string, parameters: Parameters): Map<string, Registration> {
   const { offer, account, daemon, draining } = session;
   if (offer === null || account === null) return new Map();
   return new Map(
-    offer.models
-      .filter((model) => model.loaded)
-      .map((model) => [
-        model.id,
-        {
-          daemon,
-          relay,
-          provider: account,
-          quantization: model.quantization,
-          slots: model.slots,
-          context: model.context,
-          features: model.features,
-          tokensPerSecond: model.tokens_per_second,
-          floor: floorOf(offer, model, parameters),
-          accepts: offer.accepts,
-          draining,
-        },
-      ]),
+    offer.models.map((model) => [
+      model.id,
+      {
+        daemon,
+        relay,
+        provider: account,
+        quantization: model.quantization,
+        slots: model.slots,
+        context: model.context,
+        features: model.features,
+        tokensPerSecond: model.tokens_per_second,
+        floor: floorOf(offer, model, parameters),
+        accepts: offer.accepts,
+        loaded: model.loaded,
+        draining,
+      },
+    ]),
   );
 }
 

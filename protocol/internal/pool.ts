@@ -15,6 +15,8 @@ export interface Registration {
   readonly tokensPerSecond: number;
   readonly floor: ElectricityFloor;
   readonly accepts: "usdc" | "any";
+  /** Whether the model is in memory; one that is not is loaded by its first job. */
+  readonly loaded: boolean;
   readonly draining: boolean;
 }
 
