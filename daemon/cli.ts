@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { TIERS } from "../protocol/daemon/messages.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
+import { showEngines } from "./commands/engines.ts";
 import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
@@ -54,6 +55,11 @@ function describe(context: Context, signals: NodeJS.EventEmitter, done: (code: E
   addDaemon(program).action(async (_flags, command: Command) => {
     done(await serve(context, command.optsWithGlobals<DaemonFlags>(), signals));
   });
+  addEngineOptions(
+    program.command("engines").description("the engine that a daemon would serve, and its models"),
+  ).action(async (_flags, command: Command) => {
+    done(await showEngines(context, command.optsWithGlobals<DaemonFlags>()));
+  });
   program
     .command("balance")
     .description("what the account has")
@@ -87,9 +93,23 @@ ${EXIT.unreachable} network or engine not reachable, ${EXIT.refused} refused by 
 ${EXIT.interrupted} stopped by a second signal.`;
 
 function addDaemon(program: Command): Command {
-  return program
-    .command("daemon")
-    .description("serve this machine's engine to the network")
+  return addEngineOptions(program.command("daemon").description("serve this machine's engine to the network"))
+    .option("--home <folder>", "where the daemon's key and its claims are kept")
+    .option("--name <name>", "how the account's list calls this daemon (else the host's name)")
+    .addOption(new Option("--tier <tier>", "the kind of machine").choices(TIERS).default("desktop"))
+    .option("--watts <n>", "what the machine draws under load (else the GPU's limit)", decimal(0.1, 100_000))
+    .option("--usd-per-kwh <usd>", "the price of electricity", decimal(0, 10), 0.12)
+    .addOption(
+      new Option("--accepts <jobs>", "jobs paid in USDC alone, or any").choices(["usdc", "any"]).default("any"),
+    )
+    .addOption(
+      new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),
+    );
+}
+
+/** Which engine, and what of it is offered. */
+function addEngineOptions(command: Command): Command {
+  return command
     .option(
       "--engine <url>",
       "an engine with OpenAI's API (else the usual ones are looked for on this machine)",
@@ -113,16 +133,5 @@ function addDaemon(program: Command): Command {
       featureEntry,
       [],
     )
-    .addOption(new Option("--quantization <class>", "of the models offered").choices(["q4", "q8", "fp16"]))
-    .option("--home <folder>", "where the daemon's key and its claims are kept")
-    .option("--name <name>", "how the account's list calls this daemon (else the host's name)")
-    .addOption(new Option("--tier <tier>", "the kind of machine").choices(TIERS).default("desktop"))
-    .option("--watts <n>", "what the machine draws under load (else the GPU's limit)", decimal(0.1, 100_000))
-    .option("--usd-per-kwh <usd>", "the price of electricity", decimal(0, 10), 0.12)
-    .addOption(
-      new Option("--accepts <jobs>", "jobs paid in USDC alone, or any").choices(["usdc", "any"]).default("any"),
-    )
-    .addOption(
-      new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),
-    );
+    .addOption(new Option("--quantization <class>", "of the models offered").choices(["q4", "q8", "fp16"]));
 }

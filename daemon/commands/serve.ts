@@ -99,7 +99,8 @@ async function openClaims(folder: string, log: Log): Promise<ClaimStore> {
   }
 }
 
-async function openEngine(flags: DaemonFlags): Promise<Engine> {
+/** The engine that the flags name, or the one that is found. Throws a {@link Failure} that says what to do. */
+export async function openEngine(flags: DaemonFlags): Promise<Engine> {
   if (flags.model !== undefined && flags.engine !== undefined) {
     throw new Failure(
       EXIT.usage,

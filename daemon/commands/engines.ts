@@ -1,0 +1,36 @@
+/** `tollmill engines`: the engine that a daemon would serve, and what it would offer of it. */
+
+import { chooseModels } from "../engines/served-models.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import { table } from "../output/tables.ts";
+import type { Context } from "./context.ts";
+import { type DaemonFlags, openEngine } from "./serve.ts";
+
+export async function showEngines(context: Context, flags: DaemonFlags): Promise<ExitCode> {
+  const engine = await openEngine(flags);
+  try {
+    const { chosen, skipped } = chooseModels(await engine.models(), flags.serve);
+    const { terminal } = context;
+    if (flags.json === true) {
+      for (const [id, { name, quantization, context: length, loaded, features }] of chosen) {
+        terminal.out(
+          JSON.stringify({ engine: engine.label, id, name, quantization, context: length, loaded, features }),
+        );
+      }
+      return EXIT.ok;
+    }
+    terminal.out(engine.label);
+    const rows = [...chosen].map(([id, model]) => [
+      id,
+      model.name,
+      model.quantization ?? "?",
+      model.context === null ? "?" : String(model.context),
+      model.loaded ? "yes" : "no",
+    ]);
+    terminal.out(table(["catalog id", "engine's name", "class", "context", "loaded"], rows, ["context"]));
+    for (const name of skipped) terminal.err(`${name}: no id of a catalog; name one with --serve ${name}=ID`);
+    return EXIT.ok;
+  } finally {
+    await engine.close();
+  }
+}
