@@ -1,6 +1,6 @@
 /** The environment, read once per isolate and narrowed: nothing behind this file sees a raw variable. */
 
-import { GENESIS_PARAMETERS, type Parameters, withParameters } from "../core/parameters.ts";
+import { type Parameters, parseParameters } from "../core/parameters.ts";
 import { hexToBytes } from "../core/receipt/canonical.ts";
 import { REGION } from "../protocol/internal/names.ts";
 
@@ -68,12 +68,9 @@ function shards(value: unknown): number {
   throw new ConfigError(`RELAY_SHARDS must be at most ${MAX_SHARDS}. Set it under [vars] in wrangler.toml.`);
 }
 
-function parameters(value: string | undefined): Parameters {
-  if (value === undefined || value === "") return GENESIS_PARAMETERS;
+function parameters(changes: string | undefined): Parameters {
   try {
-    const changes: unknown = JSON.parse(value);
-    if (typeof changes === "object" && changes !== null) return withParameters(changes as Record<string, unknown>);
-    throw new TypeError("it is not an object");
+    return parseParameters(changes);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(

@@ -29,5 +29,8 @@ connect.openapi(getConnect, (c) => {
   }
   const { region, shards } = configOf(c.env);
   const name = relayOf(region, c.req.valid("query").daemon, shards);
-  return c.env.RELAY.getByName(name).fetch(c.req.raw);
+  const request = new Request(c.req.raw);
+  // Clients may write the header in any case; the relay knows one.
+  request.headers.set("upgrade", "websocket");
+  return c.env.RELAY.getByName(name).fetch(request);
 });
