@@ -4,11 +4,16 @@ import { ed25519 } from "@noble/curves/ed25519.js";
 import { base58, base64urlnopad } from "@scure/base";
 import type { DaemonId } from "./ids.ts";
 
+/** Characters of 32 bytes in base58, at most: ceil(256 / log2(58)). */
+const DAEMON_ID_LENGTH = 44;
+
 /**
  * The public key that a daemon id writes, or null when it is not 32 bytes of base58, not canonical, of small order, or
  * not in the prime-order group. With a key of small order one signature would fit every message.
  */
 export function parseDaemonId(text: string): Uint8Array | null {
+  // Base58 takes quadratic time, so a long text must not reach it.
+  if (text.length > DAEMON_ID_LENGTH) return null;
   const key = decode(() => base58.decode(text), 32);
   return key !== null && isStrongPublicKey(key) ? key : null;
 }
@@ -28,10 +33,18 @@ export function isStrongPublicKey(key: Uint8Array): boolean {
   }
 }
 
-/** Checks a signature in strict mode: canonical encodings, no cofactored equation. About 0.35 ms; hot paths use WebCrypto. */
+/**
+ * Checks a signature in strict mode: canonical encodings, and nothing that the cofactor could hide. The library multiplies
+ * the equation by 8; where key and nonce are in the prime-order group that changes nothing, so what this accepts WebCrypto
+ * accepts too. About 0.5 ms; hot paths use WebCrypto.
+ */
 export function verifyStrict(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
   try {
-    return isStrongPublicKey(publicKey) && ed25519.verify(signature, message, publicKey, { zip215: false });
+    return (
+      isStrongPublicKey(publicKey) &&
+      ed25519.Point.fromBytes(signature.subarray(0, 32), false).isTorsionFree() &&
+      ed25519.verify(signature, message, publicKey, { zip215: false })
+    );
   } catch {
     return false;
   }

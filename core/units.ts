@@ -140,5 +140,6 @@ function parseDecimal(text: string, places: number): number | null {
   const [, sign = "", whole = "", fraction = ""] = match;
   if (fraction.length > places) return null;
   const value = Number(`${sign}${whole}${fraction.padEnd(places, "0")}`);
-  return Number.isSafeInteger(value) && Math.abs(value) <= MAX_AMOUNT ? value : null;
+  // Adding 0 turns the −0 of "-0" into 0.
+  return Number.isSafeInteger(value) && Math.abs(value) <= MAX_AMOUNT ? value + 0 : null;
 }

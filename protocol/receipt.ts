@@ -8,13 +8,14 @@ import { LOT_KINDS } from "../core/account/lots.ts";
 import { chargeable } from "../core/account/resolve.ts";
 import { parseBase64url, parseDaemonId, parseSignature, verifyStrict } from "../core/keys.ts";
 import { LANES, ROLES } from "../core/lanes.ts";
+import { LIMITS } from "../core/limits.ts";
 import { OUTCOMES } from "../core/outcome.ts";
 import { floorPerThousand, perThousand } from "../core/pricing.ts";
 import { RECEIPT_VERSION, type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
 import { canonicalText, hashText } from "../core/receipt/canonical.ts";
 import { claimBytes } from "../core/receipt/claim.ts";
 import { type Payees, splitCharge } from "../core/split.ts";
-import { type NanoUsd, nanoUsd, sum, toMillicreditsCeil } from "../core/units.ts";
+import { type NanoUsd, nanoUsd, type Peg, sum, toMillicreditsCeil } from "../core/units.ts";
 import { count, daemonId, hash, jobId, pseudonym, signature } from "./ids.ts";
 
 const amount = z.int().min(-9.0e15).max(9.0e15) as unknown as z.ZodType<NanoUsd, number>;
@@ -117,8 +118,17 @@ export function parseReceiptBody(text: string): { body: ReceiptBody } | { error:
     const issue = parsed.error.issues[0];
     return { error: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}` };
   }
-  if (canonicalText(value) !== text) return { error: "the bytes are not in canonical form (RFC 8785)" };
+  if (!isCanonical(value, text)) return { error: "the bytes are not in canonical form (RFC 8785)" };
   return { body: parsed.data as unknown as ReceiptBody };
+}
+
+function isCanonical(value: unknown, text: string): boolean {
+  try {
+    return canonicalText(value) === text;
+  } catch {
+    // JSON can write half a surrogate pair, which has no canonical form.
+    return false;
+  }
 }
 
 /**
@@ -163,7 +173,7 @@ type Add = (name: Check["name"], ok: boolean, detail: string) => void;
 function checkClaim(body: ReceiptBody, add: Add): void {
   const { claim, job, fence, daemon, model, digest, outcome } = body;
   if (claim === null) {
-    const needed = outcome === "completed" || outcome === "cancelled";
+    const needed = outcome === "completed" || body.charge.nano_usd !== 0;
     add("claim_signature", !needed, needed ? "a charged job needs its daemon's claim" : "no claim, and none is needed");
     return;
   }
@@ -176,18 +186,35 @@ function checkClaim(body: ReceiptBody, add: Add): void {
   add("claim_signature", ok, `by daemon ${daemon}`);
 }
 
+/** Checks the amounts. Numbers so large that they have no exact sum or price make a check fail, not this function. */
 function checkMoney(body: ReceiptBody, add: Add): void {
-  const { price, charge, usage, outcome, split } = body;
+  for (const [name, check] of Object.entries({ price: checkPrice, parts: checkParts, split: checkSplit })) {
+    try {
+      check(body, add);
+    } catch (error) {
+      add(name as Check["name"], false, error instanceof Error ? error.message : "cannot be recomputed");
+    }
+  }
+}
+
+function checkPrice({ price, charge, usage, outcome, claim }: ReceiptBody, add: Add): void {
   const due = Math.min(price.hold, chargeable(outcome, price.terms, usage));
   const rates =
     price.nano_usd_per_1k === perThousand(price.terms.rate) &&
     price.floor === (price.terms.floor === null ? null : floorPerThousand(price.terms.floor));
+  const claimed = claim?.usage ?? usage;
+  const within =
+    usage.prompt <= claimed.prompt && usage.completion <= claimed.completion && usage.completion <= usage.relayed;
   add(
     "price",
-    charge.nano_usd === due && rates,
-    `${usage.prompt} + ${usage.completion} tokens come to ${due} nanoUSD, charged ${charge.nano_usd}`,
+    charge.nano_usd === due && rates && within,
+    within
+      ? `${usage.prompt} + ${usage.completion} tokens come to ${due} nanoUSD, charged ${charge.nano_usd}`
+      : "more tokens are billed than were claimed and relayed",
   );
+}
 
+function checkParts({ charge }: ReceiptBody, add: Add): void {
   const covered = sum(charge.parts.map((part) => part.nano_usd));
   const backed = sum(charge.parts.map((part) => (part.backing === "usdc" ? part.nano_usd : nanoUsd(0))));
   const unbacked = sum(charge.parts.map((part) => part.millicredits));
@@ -195,19 +222,25 @@ function checkMoney(body: ReceiptBody, add: Add): void {
   const credits = unbacked + toMillicreditsCeil(backed, peg);
   add(
     "parts",
-    covered === charge.nano_usd && credits === charge.millicredits,
+    covered === charge.nano_usd && credits === charge.millicredits && charge.parts.every((part) => isPriced(part, peg)),
     `parts cover ${covered} of ${charge.nano_usd} nanoUSD and come to ${credits} of ${charge.millicredits} millicredits`,
   );
+}
 
+/**
+ * Whether a part is in its backing's unit and at the peg. Each unbacked lot rounds up by itself, so a part of many lots may
+ * come to up to one millicredit for each of them more than its sum at the peg.
+ */
+function isPriced({ backing, nano_usd, millicredits }: ReceiptBody["charge"]["parts"][number], peg: Peg): boolean {
+  if (nano_usd < 0 || backing === "usdc") return nano_usd >= 0 && millicredits === 0;
+  const exact = toMillicreditsCeil(nano_usd, peg);
+  return millicredits >= exact && millicredits < exact + LIMITS.lots;
+}
+
+function checkSplit({ lane, charge, split, provider: account }: ReceiptBody, add: Add): void {
   const payees: Payees = Object.fromEntries(split.map((line) => [line.role, line.to]));
-  let expected: string;
-  try {
-    expected = canonicalText(splitCharge(body.lane, charge.parts, payees));
-  } catch (error) {
-    add("split", false, error instanceof Error ? error.message : "cannot be recomputed");
-    return;
-  }
+  const expected = canonicalText(splitCharge(lane, charge.parts, payees));
   const provider = split.find((line) => line.role === "provider");
-  const ok = expected === canonicalText(split) && (provider === undefined || provider.to === body.provider);
+  const ok = expected === canonicalText(split) && (provider === undefined || provider.to === account);
   add("split", ok, `${split.length} shares of ${charge.nano_usd} nanoUSD`);
 }

@@ -22,6 +22,7 @@ describe("a poison receipt goes to the dead letters alone, with its reason:", ()
     ["a signature that is none", { ...first, signature: "x" }, /^malformed receipt: signature/],
     ["a body that is no JSON", signText("{{"), /^malformed body: the body is not JSON/],
     ["a body that is not canonical", signText(`${first.body} `), /not in canonical form/],
+    ["half a surrogate pair", signText(JSON.stringify({ ...body, model: "\ud800" })), /not in canonical form/],
     ["an unknown key in the body", resigned({ extra: 1 }), /^malformed body/],
     ["a missing field", resigned({ seq: undefined }), /^malformed body: seq/],
     ["an amount beyond what is stored", resigned({ charge: { ...body.charge, nano_usd: 9.1e15 } }), /charge\.nano_usd/],
