@@ -41,6 +41,9 @@ export const estimate = z.object({
     .int()
     .meta({ description: "The completion tokens that are reserved, all choices together.", example: 256 }),
   hold: credits.meta({ description: "What would be reserved: the worst case.", example: "20.960" }),
-  expected: credits.meta({ description: "What those tokens cost at the catalog's rate.", example: "20.960" }),
+  expected: credits.meta({
+    description: "What that prompt and an answer of the model's usual length cost at most.",
+    example: "20.960",
+  }),
   per_1k: credits.meta({ description: "1,000 completion tokens at the catalog's rate.", example: "80.000" }),
 });

@@ -5,6 +5,7 @@ import { newApi } from "./app.ts";
 import { balance } from "./balance.ts";
 import { connect } from "./connect.ts";
 import { daemons } from "./daemons.ts";
+import { estimate } from "./estimate.ts";
 import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
@@ -13,4 +14,5 @@ import { status } from "./status.ts";
 
 export const api = newApi();
 
-for (const noun of [balance, ledger, keys, jobs, receipts, daemons, connect, status, admin]) api.route("/", noun);
+for (const noun of [balance, ledger, estimate, keys, jobs, receipts, daemons, connect, status, admin])
+  api.route("/", noun);

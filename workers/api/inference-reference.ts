@@ -88,10 +88,11 @@ export function describeInference(registry: Registry): void {
       content: { "application/json": { schema: named("OpenAiError", openAiError) } },
     },
   };
-  const common = { tags: ["Inference"], security: [{ apiKey: [] }] };
+  const tags = ["Inference"];
   const oneModel = named("Model", model);
   registry.registerPath({
-    ...common,
+    tags,
+    security: [{ apiKey: [] }],
     method: "post",
     path: "/v1/chat/completions",
     summary: "Ask a model",
@@ -115,7 +116,8 @@ export function describeInference(registry: Registry): void {
     },
   });
   registry.registerPath({
-    ...common,
+    tags,
+    security: [],
     method: "get",
     path: "/v1/models",
     summary: "The models",
@@ -129,7 +131,8 @@ export function describeInference(registry: Registry): void {
     },
   });
   registry.registerPath({
-    ...common,
+    tags,
+    security: [],
     method: "get",
     path: "/v1/models/{id}",
     summary: "One model",

@@ -106,6 +106,21 @@ describe("keys", () => {
     },
   );
 
+  it("are asked for under /v1 in OpenAI's dialect", async () => {
+    const inference = operations.filter(
+      ({ path, operation }) => path.startsWith("/v1/") && operation.security.length > 0,
+    );
+    expect(inference.map(({ name }) => name)).toEqual(["post /v1/chat/completions"]);
+    const { bindings, uses } = forbiddenObjects();
+    for (const [key, code] of [
+      ["", "missing_api_key"],
+      [forged, "invalid_api_key"],
+    ] as const) {
+      const { status, json } = await callWith(bindings, "/v1/chat/completions", { method: "POST", key });
+      expect({ status, code: json.error.code, uses }).toEqual({ status: 401, code, uses: [] });
+    }
+  });
+
   it("that were revoked are refused everywhere", async () => {
     const { key, account } = await openAccount();
     const { json } = await call("/api/v1/keys", { key, body: { name: "second" } });
