@@ -1,0 +1,77 @@
+/** The edge: the Worker with all its bindings in workerd, as `wrangler dev` runs it, with its state kept. */
+
+import { execFile } from "node:child_process";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Started, start, waitUntil } from "./processes.ts";
+import { type Secrets, writePrivate } from "./state.ts";
+
+const READY_MS = 60_000;
+
+export interface EdgeOptions {
+  readonly root: string;
+  readonly folder: string;
+  readonly port: number;
+  readonly secrets: Secrets;
+}
+
+/** Variables that keep wrangler from calling anybody. */
+const QUIET = {
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+  WRANGLER_HIDE_BANNER: "true",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  CI: "1",
+};
+
+/** Throws an error that says what to do when the port is taken. */
+export async function checkPort(port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const reason = error.code === "EADDRINUSE" ? "is taken" : `cannot be used (${error.code ?? error.message})`;
+      reject(new Error(`Port ${port} ${reason}. Choose another: TOLLMILL_PORT=8788 npm start`));
+    });
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve()));
+  });
+}
+
+/** Brings D1's schema up to date. */
+export async function migrate({ root, folder }: EdgeOptions): Promise<void> {
+  const args = ["d1", "migrations", "apply", "tollmill", "--local", "--persist-to", join(folder, "state")];
+  await promisify(execFile)(process.execPath, [wrangler(root), ...args], {
+    cwd: root,
+    env: { ...process.env, ...QUIET },
+  });
+}
+
+/** Starts the edge and waits until it answers. */
+export async function startEdge({ root, folder, port, secrets }: EdgeOptions): Promise<{ edge: Started; url: string }> {
+  const envFile = join(folder, "edge.env");
+  await writePrivate(
+    envFile,
+    Object.entries(secrets)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
+  const args = [
+    wrangler(root),
+    "dev",
+    ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
+    ...["--persist-to", join(folder, "state"), "--env-file", envFile],
+    ...["--show-interactive-dev-session", "false", "--log-level", "log"],
+  ];
+  const edge = start("The edge", args, {
+    cwd: root,
+    env: { ...process.env, ...QUIET },
+    logFile: join(folder, "edge.log"),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await waitUntil(edge, READY_MS, async () => ((await fetch(`${url}/api/v1/status`)).ok ? true : null));
+  return { edge, url };
+}
+
+function wrangler(root: string): string {
+  return join(root, "node_modules", "wrangler", "bin", "wrangler.js");
+}
