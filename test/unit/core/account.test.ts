@@ -1,0 +1,119 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  type AccountEvent,
+  type AccountState,
+  apply,
+  dump,
+  emptyAccount,
+  type Hold,
+  restore,
+} from "../../../core/account/state.ts";
+import type { JobId } from "../../../core/ids.ts";
+import { step, Traces } from "./account-model.ts";
+
+describe("an account, whatever happens to it in whatever order", () => {
+  it("keeps every unit in exactly one place, and none below zero", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const account = new Traces();
+        for (const each of steps) {
+          account.run(each);
+          account.check();
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("is the same after a snapshot at any point, and when its events are folded again", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.nat(40), (steps, at) => {
+        const account = new Traces();
+        for (const each of steps) account.run(each);
+        const folded = emptyAccount();
+        for (const [event, when, link] of account.events) apply(folded, event, when, link);
+        expect(folded).toEqual(account.state);
+
+        let resumed = emptyAccount();
+        for (const [index, [event, when, link]] of account.events.entries()) {
+          if (index === at) resumed = restore(dump(resumed));
+          apply(resumed, event, when, link);
+        }
+        expect(dump(resumed)).toBe(dump(account.state));
+        expect(restore(dump(account.state))).toEqual(account.state);
+      }),
+    );
+  });
+});
+
+it("the steps of these tests reach every kind of event", () => {
+  const reached = fc
+    .sample(fc.array(step, { minLength: 20, maxLength: 60 }), { numRuns: 50, seed: 1 })
+    .flatMap((steps) => {
+      const account = new Traces();
+      for (const each of steps) account.run(each);
+      return account.events.map(([event]) =>
+        event.type === "posted" && event.draws.length > 1 ? "mixed" : event.type,
+      );
+    });
+  expect(new Set(reached)).toEqual(
+    new Set(["credited", "held", "posted", "mixed", "voided", "hold_expired", "lot_expired"]),
+  );
+});
+
+describe("an event that does not fit throws", () => {
+  const credited = (granted = 100): AccountState => {
+    const state = emptyAccount();
+    apply(state, { type: "credited", lot: { id: "a", kind: "topup", backing: "usdc", granted, expiresAt: null } }, 1);
+    return state;
+  };
+  const job = "job" as JobId;
+  const hold = (amount: number) =>
+    ({ job, order: 1, draws: [{ lot: "a", kind: "topup", backing: "usdc", amount }] }) as unknown as Hold;
+  const posted = (lot: string, amount: number): AccountEvent => ({
+    type: "posted",
+    job,
+    n: 0,
+    draws: [{ lot, kind: "topup", backing: "usdc", amount }],
+  });
+
+  it.each<[string, AccountEvent]>([
+    [
+      "a second lot of one id",
+      { type: "credited", lot: { id: "a", kind: "bonus", backing: "none", granted: 1, expiresAt: null } },
+    ],
+    ["a hold of more than there is", { type: "held", hold: hold(101) }],
+    ["a charge without its hold", posted("a", 1)],
+    ["a void without a hold", { type: "voided", job, reason: "" }],
+    ["an expiry without a hold", { type: "hold_expired", job }],
+    ["an expiry of more than there is", { type: "lot_expired", lot: "a", amount: 101 }],
+    ["an expiry of no lot", { type: "lot_expired", lot: "b", amount: 1 }],
+  ])("%s", (_, event) => {
+    expect(() => apply(credited(), event, 2)).toThrow();
+  });
+
+  it.each([
+    ["more than was held", posted("a", 51)],
+    ["a lot that was not held", posted("b", 1)],
+  ])("a charge of %s", (_, event) => {
+    const state = credited();
+    apply(state, { type: "held", hold: hold(50) }, 2);
+    expect(() => apply(state, event, 3)).toThrow();
+  });
+});
+
+it("a receipt that comes after its hold expired moves nothing but the chain", () => {
+  const state = emptyAccount();
+  apply(state, { type: "posted", job: "late" as JobId, n: 0, draws: [] }, 5, { seq: 1, head: "h" });
+  expect(state).toEqual({ ...emptyAccount(), seq: 1, head: "h", clock: 5 });
+});
+
+it("time never runs backwards", () => {
+  const state = emptyAccount();
+  const lot = (id: string) =>
+    ({ type: "credited", lot: { id, kind: "topup", backing: "usdc", granted: 1, expiresAt: null } }) as const;
+  apply(state, lot("a"), 10);
+  apply(state, lot("b"), 4);
+  expect(state.clock).toBe(10);
+});
