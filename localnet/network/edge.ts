@@ -55,13 +55,10 @@ export async function startEdge({ root, folder, port, secrets }: EdgeOptions): P
       .map(([name, value]) => `${name}=${value}\n`)
       .join(""),
   );
-  const args = [
-    wrangler(root),
-    "dev",
-    ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
-    ...["--persist-to", join(folder, "state"), "--env-file", envFile],
-    ...["--show-interactive-dev-session", "false", "--log-level", "log"],
-  ];
+  const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
+  const state = ["--persist-to", join(folder, "state"), "--env-file", envFile];
+  const output = ["--show-interactive-dev-session", "false", "--log-level", "log"];
+  const args = [wrangler(root), "dev", ...address, ...state, ...output];
   const edge = start("The edge", args, {
     cwd: root,
     env: { ...process.env, ...QUIET },
