@@ -29,6 +29,7 @@ const CONFIGURATION = {
   mcp: { disabled: true },
   showDeveloperTools: "never",
   hideClientButton: true,
+  authentication: { preferredSecurityScheme: "apiKey" },
   metaData: { title: "Tollmill API" },
 };
 
@@ -38,6 +39,7 @@ const PAGE = `<!doctype html>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Tollmill API</title>
+    <link rel="icon" href="data:," />
   </head>
   <body>
     <noscript>This reference needs JavaScript. The same is at <a href="/openapi.json">/openapi.json</a>.</noscript>
@@ -70,6 +72,7 @@ export function errorsPage(c: Context): Response | Promise<Response> {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>Tollmill errors</title>
+        <link rel="icon" href="data:," />
       </head>
       <body>
         <h1>Errors</h1>
