@@ -17,6 +17,8 @@ Object.assign(process.env, testSecrets);
 
 export default defineConfig({
   test: {
+    // Events of the edge are of interest only where a test fails.
+    silent: "passed-only",
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000, ...inOrder(1) } },
       {

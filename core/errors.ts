@@ -14,7 +14,7 @@ export type ErrorType =
   | "server_error";
 
 interface ErrorRow {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 422 | 429 | 500 | 502 | 503 | 504;
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 422 | 426 | 429 | 500 | 502 | 503 | 504;
   readonly type: ErrorType;
   readonly title: string;
   readonly fix: string;
@@ -58,6 +58,7 @@ export const ERRORS = {
   ),
   request_too_large: row(413, BAD, "The body is too large.", "Send fewer or smaller messages or images."),
   unsupported_media_type: row(415, BAD, "The body is not JSON.", "Send content-type application/json."),
+  upgrade_required: row(426, BAD, "This path is a WebSocket.", "Connect with the header `Upgrade: websocket`."),
   method_not_allowed: row(405, BAD, "This path does not know that method.", "See /docs for the methods of each path."),
   not_found: row(404, "not_found_error", "There is nothing here.", "See /docs for the paths that exist."),
   model_not_found: row(404, "not_found_error", "The model does not exist.", "Choose one from GET /v1/models."),
@@ -134,6 +135,8 @@ export const ERRORS = {
     "Wait until one of them ends.",
   ),
   queue_full: row(429, "rate_limit_error", "Too many jobs wait for this model.", "Try again after Retry-After."),
+
+  key_limit: row(409, "conflict_error", "The account has as many keys as it may.", "Revoke one that is not used."),
 
   // Supply.
   no_provider: row(

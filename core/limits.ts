@@ -8,6 +8,8 @@ const MINUTE_MS = 60 * SECOND_MS;
 export const LIMITS = {
   /** A chat body with a few images as data URLs; an object's RPC carries 32 MiB, a WebSocket message 1 MiB to 32 MiB. */
   requestBodyBytes: 8 * MIB,
+  /** A body of the network API: keys, enrolments and a catalog entry are far below it. */
+  networkBodyBytes: 64 * KIB,
   /** Messages of one request: far above any chat, far below what makes validation slow. */
   messages: 2_048,
   /** Choices of one request: each is one more pair of digests in the relay. */

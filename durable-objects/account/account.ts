@@ -4,7 +4,7 @@ import { decideHold } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
 import type { Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import { type AccountId, holdSlot, type JobId, type KeyId } from "../../core/ids.ts";
+import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -137,7 +137,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (!entered.ok) return entered;
     const { ledger } = entered.value;
     ledger.sweep(Date.now());
-    return { ok: true, value: jobRecord(ledger, ledger.store.holdIn(holdSlot(job))) };
+    return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
   }
 
   async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
@@ -165,7 +165,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
       return before.name === key.name ? { ok: true, value: record } : refusal(refuse("id_conflict"));
     }
     if (keys.live >= LIMITS.apiKeys) {
-      return refusal(refuse("id_conflict", { detail: `An account has at most ${LIMITS.apiKeys} keys.` }));
+      return refusal(refuse("key_limit", { detail: `An account has at most ${LIMITS.apiKeys} keys.` }));
     }
     return { ok: true, value: keys.add(key, Date.now()) };
   }

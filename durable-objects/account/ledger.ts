@@ -6,7 +6,7 @@
 import { type HoldDecision, spendable } from "../../core/account/hold.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
 import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
-import { holdSlot, type JobId } from "../../core/ids.ts";
+import type { JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
@@ -129,8 +129,7 @@ export class Ledger {
 
   /** The entry that ended a job: its receipt, void, or expiry; a receipt that came after the expiry counts. */
   ending(job: JobId): EntryRow | null {
-    const place = this.store.holdIn(holdSlot(job));
-    if (place === null) return null;
+    if (this.store.holdOf(job) === null) return null;
     const first = this.store.entryOf(job, this.#state.seq);
     if (first?.type !== "hold_expired") return first;
     return this.store.entryOf(job, this.#state.seq, first.seq) ?? first;

@@ -3,7 +3,7 @@
 import type { HoldDecision } from "../../core/account/hold.ts";
 import type { AccountEvent, AccountState, Hold, Link } from "../../core/account/state.ts";
 import { apply, dump, emptyAccount, restore } from "../../core/account/state.ts";
-import { type JobId, jobIdFloor, jobTime } from "../../core/ids.ts";
+import { holdSlot, type JobId, jobIdFloor, jobTime } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
 import type { EntryRecord } from "../../protocol/internal/account.ts";
@@ -61,6 +61,14 @@ export class AccountStore {
   holdIn(slot: string): HoldRow | null {
     const [row] = this.#sql
       .exec<RawHold>("SELECT * FROM holds WHERE slot = ? ORDER BY attempt DESC LIMIT 1", slot)
+      .toArray();
+    return row === undefined ? null : holdRow(row);
+  }
+
+  /** The row of one job; a slot may also have other attempts of the same idempotency key. */
+  holdOf(job: JobId): HoldRow | null {
+    const [row] = this.#sql
+      .exec<RawHold>("SELECT * FROM holds WHERE slot = ? AND job = ?", holdSlot(job), job)
       .toArray();
     return row === undefined ? null : holdRow(row);
   }

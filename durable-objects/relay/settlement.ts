@@ -23,7 +23,7 @@ export interface Observed {
 /** Who receives the network's share. */
 const NETWORK_PAYEE = "network";
 
-const keys = new Map<string, Promise<CryptoKey>>();
+const keys = new Map<string, CryptoKey>();
 const KEYS_KEPT = 1_024;
 
 /**
@@ -46,13 +46,13 @@ export async function isClaimGood(job: RelayJob, done: Done, observed: Observed)
   return await crypto.subtle.verify("Ed25519", await publicKey(grant.daemon), signature, bytes);
 }
 
-function publicKey(daemon: string): Promise<CryptoKey> {
+async function publicKey(daemon: string): Promise<CryptoKey> {
   const known = keys.get(daemon);
   if (known !== undefined) return known;
-  if (keys.size >= KEYS_KEPT) keys.clear();
   const bytes = parseDaemonId(daemon);
-  if (bytes === null) return Promise.reject(new TypeError("an admitted daemon has a strong key"));
-  const imported = crypto.subtle.importKey("raw", bytes, "Ed25519", false, ["verify"]);
+  if (bytes === null) throw new TypeError("an admitted daemon has a strong key");
+  const imported = await crypto.subtle.importKey("raw", bytes, "Ed25519", false, ["verify"]);
+  if (keys.size >= KEYS_KEPT) keys.clear();
   keys.set(daemon, imported);
   return imported;
 }

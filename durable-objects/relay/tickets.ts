@@ -11,11 +11,14 @@ import { edgeKeyOf } from "../shared/settings.ts";
 const IV_BYTES = 12;
 const INFO = utf8ToBytes("tollmill/ticket/v1");
 
-let cached: { edgeKey: string; key: Promise<CryptoKey> } | undefined;
+let cached: { readonly edgeKey: string; readonly key: CryptoKey } | undefined;
 
-function ticketKey(env: { readonly EDGE_KEY: string }): Promise<CryptoKey> {
-  if (cached?.edgeKey !== env.EDGE_KEY) cached = { edgeKey: env.EDGE_KEY, key: deriveKey(edgeKeyOf(env)) };
-  return cached.key;
+async function ticketKey(env: { readonly EDGE_KEY: string }): Promise<CryptoKey> {
+  const edgeKey = env.EDGE_KEY;
+  if (cached?.edgeKey === edgeKey) return cached.key;
+  const key = await deriveKey(edgeKeyOf(env));
+  cached = { edgeKey, key };
+  return key;
 }
 
 async function deriveKey(edgeKey: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {

@@ -13,15 +13,19 @@ export interface NetworkKey {
 /** DER in front of a 32-byte Ed25519 seed (RFC 8410, PKCS #8). */
 const PKCS8_HEAD = hexToBytes("302e020100300506032b657004220420");
 
-let cached: { seed: string; key: Promise<NetworkKey> } | undefined;
+/** A value, never a promise: a promise belongs to the request that began it, and may end with it. */
+let cached: { readonly seed: string; readonly key: NetworkKey } | undefined;
 
 /**
  * The network's key from its seed (64 hex digits, the secret NETWORK_SEED). Read once per isolate. Throws a TypeError
  * that names the secret when it is malformed.
  */
-export function networkKey(env: { readonly NETWORK_SEED: string }): Promise<NetworkKey> {
-  if (cached?.seed !== env.NETWORK_SEED) cached = { seed: env.NETWORK_SEED, key: importKey(env.NETWORK_SEED) };
-  return cached.key;
+export async function networkKey(env: { readonly NETWORK_SEED: string }): Promise<NetworkKey> {
+  const seed = env.NETWORK_SEED;
+  if (cached?.seed === seed) return cached.key;
+  const key = await importKey(seed);
+  cached = { seed, key };
+  return key;
 }
 
 async function importKey(seed: string): Promise<NetworkKey> {

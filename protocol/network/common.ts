@@ -5,9 +5,6 @@ import { LIMITS } from "../../core/limits.ts";
 import { type Millicredits, type NanoUsd, parseCredits, parseUsd } from "../../core/units.ts";
 import { clientId } from "../ids.ts";
 
-/** The largest body of a network call but `POST /estimate`: a model of the catalog is under 2 KiB. */
-export const NETWORK_BODY_BYTES = 64 * 1_024;
-
 /** Credits as a decimal string with three places. */
 export const credits = z
   .string()

@@ -4,9 +4,10 @@ import { OpenAPIHono, z } from "@hono/zod-openapi";
 import { every } from "hono/combine";
 import { createMiddleware } from "hono/factory";
 import { refuse } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
-import { NETWORK_BODY_BYTES, problem as problemShape } from "../../protocol/network/common.ts";
+import { problem as problemShape } from "../../protocol/network/common.ts";
 import { authenticate, authenticateAdmin } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { configOf } from "../config.ts";
@@ -40,7 +41,7 @@ const withAdmin = createMiddleware<HttpEnv>(async (c, next) => {
 
 /** Reads a JSON body within bounds, so that the validators behind it meet nothing but JSON. */
 const withJson = createMiddleware<HttpEnv>(async (c, next) => {
-  const text = await readJsonText(c.req.raw, NETWORK_BODY_BYTES);
+  const text = await readJsonText(c.req.raw, LIMITS.networkBodyBytes);
   if (!text.ok) return problem(c, text.refusal);
   try {
     JSON.parse(text.value);

@@ -24,8 +24,7 @@ export const connect = newApi();
 
 connect.openapi(getConnect, (c) => {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-    const detail = `This path is a WebSocket of the subprotocol ${SUBPROTOCOL}: connect with the header Upgrade: websocket.`;
-    return problem(c, refuse("invalid_request", { detail, param: "upgrade" }));
+    return problem(c, refuse("upgrade_required", { detail: `This path is a WebSocket of ${SUBPROTOCOL}.` }));
   }
   const { region, shards } = configOf(c.env);
   const name = relayOf(region, c.req.valid("query").daemon, shards);

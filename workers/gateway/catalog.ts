@@ -4,20 +4,22 @@ import { LIMITS } from "../../core/limits.ts";
 import { listModels } from "../../db/catalog.ts";
 import type { CatalogModel } from "../../protocol/catalog.ts";
 
+type Models = ReadonlyMap<string, CatalogModel>;
+
+/** A value, never a promise: a promise belongs to the request that began it, and may end with it. */
 interface Cached {
-  readonly models: Promise<ReadonlyMap<string, CatalogModel>>;
+  readonly models: Models;
   readonly until: number;
 }
 
 const cache = new WeakMap<object, Cached>();
 
-/** All models by id. A failed reading is not kept. */
-export function catalogOf(env: Env, now: number): Promise<ReadonlyMap<string, CatalogModel>> {
+/** All models by id. */
+export async function catalogOf(env: Env, now: number): Promise<Models> {
   const known = cache.get(env);
   if (known !== undefined && now < known.until) return known.models;
-  const models = listModels(env.DB).then((list) => new Map(list.map((model) => [model.id, model])));
+  const models = new Map((await listModels(env.DB)).map((model) => [model.id, model]));
   cache.set(env, { models, until: now + LIMITS.catalogCacheMs });
-  models.catch(() => cache.delete(env));
   return models;
 }
 

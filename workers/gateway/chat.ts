@@ -178,5 +178,8 @@ function final(c: Context<HttpEnv>, opened: Opened, queuedAt: number, held: Reco
   }
   const { response } = opened;
   const type = response.headers.get("content-type") ?? "application/json";
-  return c.body(response.body ?? "", 200, { ...(type.startsWith("text/") ? STREAM_HEADERS : {}), "content-type": type });
+  return c.body(response.body ?? "", 200, {
+    ...(type.startsWith("text/") ? STREAM_HEADERS : {}),
+    "content-type": type,
+  });
 }

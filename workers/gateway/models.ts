@@ -22,7 +22,7 @@ const PARAMETER: Readonly<Record<string, string>> = {
   json_schema: "response_format",
 };
 
-const supplies = new Map<string, { readonly supply: Promise<Supply>; readonly until: number }>();
+const supplies = new Map<string, { readonly supply: Supply; readonly until: number }>();
 
 export async function listModelObjects(c: Context<HttpEnv>): Promise<Response> {
   const models = await catalogOf(c.env, Date.now());
@@ -63,13 +63,12 @@ async function modelObject(env: Env, config: Config, model: CatalogModel): Promi
   };
 }
 
-function supplyOf(env: Env, config: Config, model: string): Promise<Supply> {
+async function supplyOf(env: Env, config: Config, model: string): Promise<Supply> {
   const now = Date.now();
   const known = supplies.get(model);
   if (known !== undefined && now < known.until) return known.supply;
-  const supply = onScheduler(env, config, model, (scheduler) => scheduler.supply());
+  const supply = await onScheduler(env, config, model, (scheduler) => scheduler.supply());
   supplies.set(model, { supply, until: now + FRESH_MS });
-  supply.catch(() => supplies.delete(model));
   return supply;
 }
 

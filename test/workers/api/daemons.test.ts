@@ -104,7 +104,7 @@ describe("connecting", () => {
 
   it("says what the path is to whoever just calls it", async () => {
     const { status, json } = await call(`/api/v1/connect?daemon=${keyOf("attic").id}`);
-    expect([status, json.code, json.param]).toEqual([400, "invalid_request", "upgrade"]);
+    expect([status, json.code]).toEqual([426, "upgrade_required"]);
     expect(json.detail).toContain("tollmill.v1");
   });
 

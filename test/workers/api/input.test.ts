@@ -1,6 +1,6 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { NETWORK_BODY_BYTES } from "../../../protocol/network/common.ts";
+import { LIMITS } from "../../../core/limits.ts";
 import { call, openAccount, requestOf } from "./support.ts";
 
 const post = async (body: unknown, headers: Record<string, string> = {}) => {
@@ -50,7 +50,7 @@ describe("a body", () => {
   });
 
   it("that is too large is refused by what it says of itself", async () => {
-    const { status, json } = await post({ name: "x".repeat(NETWORK_BODY_BYTES) });
+    const { status, json } = await post({ name: "x".repeat(LIMITS.networkBodyBytes) });
     expect([status, json.code]).toEqual([413, "request_too_large"]);
   });
 
