@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { type DaemonFlags, openEngine } from "./serve.ts";
 
 export async function showEngines(context: Context, flags: DaemonFlags): Promise<ExitCode> {
-  const engine = await openEngine(flags);
+  const engine = await openEngine(flags, (text) => context.terminal.err(text));
   try {
     const { chosen, skipped } = chooseModels(await engine.models(), flags.serve);
     const { terminal } = context;

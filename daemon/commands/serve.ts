@@ -54,7 +54,7 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
   const { identity, created } = await loadIdentity(join(home, "daemon.pem"));
   log.info(created ? "key_made" : "key_loaded", { daemon: identity.id, home });
   const claims = await openClaims(join(home, "claims"), log);
-  const engine = await openEngine(flags);
+  const engine = await openEngine(flags, (text) => log.warning("llama_cpp", { text }));
   try {
     log.info("engine", { engine: engine.label });
     const slots = flags.slots ?? engine.slots ?? DEFAULT_SLOTS;
@@ -79,7 +79,7 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
     await worker.prepare();
     if (settings.apiKey !== null) {
       const name = (flags.name ?? hostname()).slice(0, LIMITS.daemonNameCharacters);
-      await enrol(settings, { public_key: identity.id, name, payout: flags.payout, tier: flags.tier });
+      await enrol(settings, { public_key: identity.id, name, payout: flags.payout, tier: flags.tier }, log);
       log.info("enrolled", { name, payout: flags.payout });
     }
     return await runUntilSignal(worker, signals, log);
@@ -100,7 +100,7 @@ async function openClaims(folder: string, log: Log): Promise<ClaimStore> {
 }
 
 /** The engine that the flags name, or the one that is found. Throws a {@link Failure} that says what to do. */
-export async function openEngine(flags: DaemonFlags): Promise<Engine> {
+export async function openEngine(flags: DaemonFlags, onNote: (text: string) => void): Promise<Engine> {
   if (flags.model !== undefined && flags.engine !== undefined) {
     throw new Failure(
       EXIT.usage,
@@ -114,6 +114,7 @@ export async function openEngine(flags: DaemonFlags): Promise<Engine> {
       threads: flags.threads ?? null,
       context: flags.context ?? null,
       slots: flags.slots ?? DEFAULT_SLOTS,
+      onNote,
     });
   }
   if (flags.engine !== undefined) return engineAtUrl(flags.engine, flags.engineKey ?? null);

@@ -42,6 +42,8 @@ export async function callText({ url, apiKey }: Settings, path: string, call: Ca
     const hint = response.status === 401 && apiKey === null ? " Give it with --api-key or TOLLMILL_API_KEY." : "";
     throw new Refused(parsed.data.code ?? null, parsed.data.detail + hint);
   }
+  // A network that is just being restarted answers so, or what stands in front of it does.
+  if (response.status >= 500) throw new Failure(EXIT.unreachable, `${url} answered with status ${response.status}.`);
   throw new Refused(
     null,
     `${url}${path} answered with status ${response.status}. Is --url that of a Tollmill network?`,

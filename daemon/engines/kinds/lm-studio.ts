@@ -23,7 +23,9 @@ export const lmStudio: EngineKind = {
   continuousUsage: false,
 
   async identify(ask) {
-    return (await ask("/api/v0/models", models)) === null ? null : { label: "LM Studio", slots: null };
+    // An empty list has nothing in it that only LM Studio would say, and nothing to serve.
+    const list = await ask("/api/v0/models", models);
+    return list === null || list.data.length === 0 ? null : { label: "LM Studio", slots: null };
   },
 
   async models(ask) {

@@ -1,7 +1,7 @@
 /** Embedded llama.cpp (node-llama-cpp) with a GGUF file: no server, one process, its own chat template. */
 
 import { randomInt } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ChatWrapper, Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
 import type { Feature } from "../../../protocol/daemon/messages.ts";
@@ -31,12 +31,17 @@ export interface LlamaEngineOptions {
   readonly context: number | null;
   /** Answers that are generated at once. */
   readonly slots: number;
+  /** What llama.cpp complains about: its own state, never what it is asked. */
+  readonly onNote: (text: string) => void;
 }
 
 /** Memory for a context grows with its length, so a model's whole context is not taken unasked. */
 const MOST_CONTEXT = 8_192;
 /** A model this small is slower on many threads than on one: waking them takes longer than a token. */
 const TOY_BYTES = 64 * 1024 * 1024;
+/** "GGUF", and the newest version of the format that this engine reads. */
+const GGUF_MAGIC = 0x47475546;
+const NEWEST_GGUF = 3;
 const FEATURES: readonly Feature[] = ["logprobs", "n", "seed", "stop", "temperature", "top_logprobs", "top_p"];
 /** llama.cpp's own defaults, for requests that name none. */
 const DEFAULTS = { temperature: 0.8, topP: 0.95, topK: 40 };
@@ -64,7 +69,7 @@ export class LlamaEngine implements Engine {
 
   /** Loads a model. Throws a {@link Failure} that says what is wrong with the file or the machine. */
   static async load(options: LlamaEngineOptions): Promise<LlamaEngine> {
-    const size = await sizeOf(options.file);
+    const size = await inspect(options.file);
     // The package is large, and no other command needs it.
     const { getLlama, JinjaTemplateChatWrapper, LlamaLogLevel, resolveChatWrapper } = await import("node-llama-cpp");
     const threads = options.threads ?? (size < TOY_BYTES ? 1 : null);
@@ -75,6 +80,7 @@ export class LlamaEngine implements Engine {
         build: "never",
         logLevel: LlamaLogLevel.error,
         progressLogs: false,
+        logger: (_level, message) => options.onNote(message.trim()),
         ...(threads === null ? {} : { maxThreads: threads }),
       });
       const model = await llama.loadModel({ modelPath: options.file });
@@ -174,14 +180,24 @@ export class LlamaEngine implements Engine {
   }
 }
 
-async function sizeOf(file: string): Promise<number> {
+/** The size of a GGUF file in bytes. Throws a {@link Failure} for what is none; reading on in one could take forever. */
+async function inspect(file: string): Promise<number> {
+  const head = new DataView(new ArrayBuffer(8));
+  let size = 0;
   try {
-    const found = await stat(file);
-    if (found.isFile()) return found.size;
+    const handle = await open(file);
+    try {
+      await handle.read(head, 0, 8, 0);
+      size = (await handle.stat()).size;
+    } finally {
+      await handle.close();
+    }
   } catch {
-    // Said below, as for a folder.
+    throw new Failure(EXIT.usage, `--model ${file}: there is no such file. Give the path of a GGUF model.`);
   }
-  throw new Failure(EXIT.usage, `--model ${file}: there is no such file. Give the path of a GGUF model.`);
+  const version = head.getUint32(4, true);
+  if (head.getUint32(0) === GGUF_MAGIC && version >= 1 && version <= NEWEST_GGUF) return size;
+  throw new Failure(EXIT.usage, `--model ${file}: this is no GGUF model. Give the path of a whole .gguf file.`);
 }
 
 /** The name in the file where it is a name that a catalog could have, else the file's own. */
