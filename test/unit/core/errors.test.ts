@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode, isErrorCode, refuse } from "../../../core/error
 const codes = Object.entries(ERRORS);
 /** What each type may answer with, so that clients which look at either see the same thing. */
 const STATUSES: Record<string, number[]> = {
-  invalid_request_error: [400, 405, 413, 415, 422],
+  invalid_request_error: [400, 405, 413, 415, 422, 426],
   authentication_error: [401],
   permission_error: [403],
   not_found_error: [404],
