@@ -12,8 +12,6 @@ type Branded<Name extends string> = number & { readonly [unit]: Name };
 export type NanoUsd = Branded<"NanoUsd">;
 /** Integer, 1/1000 credit. At a peg of 1 a millicredit is worth one nanoUSD. */
 export type Millicredits = Branded<"Millicredits">;
-/** Integer, 1e-6 USDC: the token's own unit on Solana. */
-export type MicroUsdc = Branded<"MicroUsdc">;
 /** Integer, 1/10,000. */
 export type BasisPoints = Branded<"BasisPoints">;
 

@@ -27,7 +27,7 @@ export type Enrolment =
 
 /**
  * Enrols a daemon. The same call again changes nothing; one of the same account with another name, payout or tier changes
- * those and keeps the time of the first. The key must have been checked (`strongDaemonId`), as this stores what it gets.
+ * those and keeps the time of the first. The key must have been checked (`parseDaemonId`), as this stores what it gets.
  */
 export async function enrolDaemon(db: D1Database, daemon: DaemonRecord): Promise<Enrolment> {
   const { id, account, name, payout, tier, created_at } = daemon;

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { type AccountId, type DaemonId, isId128, type JobId, type KeyId, type Pseudonym } from "../core/ids.ts";
-import { parseDaemonId, parseSignature } from "../core/keys.ts";
+import { parseSignature } from "../core/keys.ts";
 
 const id128 = (what: string) => z.string().refine(isId128, `must be ${what}: 22 base62 digits`);
 
@@ -11,18 +11,10 @@ export const jobId = id128("a job id") as unknown as z.ZodType<JobId, string>;
 export const keyId = id128("a key id") as unknown as z.ZodType<KeyId, string>;
 export const pseudonym = id128("a pseudonym") as unknown as z.ZodType<Pseudonym, string>;
 
-/** Only the form is checked: 32 bytes of base58 in 32 to 44 characters. */
+/** Only the form is checked: 32 bytes of base58 in 32 to 44 characters. `parseDaemonId` checks the key itself. */
 export const daemonId = z
   .string()
   .regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, "must be a public key in base58") as unknown as z.ZodType<DaemonId, string>;
-
-/** A daemon id whose key is canonical and of full order. */
-export const strongDaemonId = z
-  .string()
-  .refine(
-    (text) => parseDaemonId(text) !== null,
-    "must be a canonical Ed25519 public key of full order, in base58",
-  ) as unknown as z.ZodType<DaemonId, string>;
 
 export const signature = z
   .string()

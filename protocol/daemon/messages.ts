@@ -125,7 +125,6 @@ export const daemonMessage = z.discriminatedUnion("type", [
   drain,
 ]);
 export type DaemonMessage = z.infer<typeof daemonMessage>;
-export type DaemonMessageType = DaemonMessage["type"];
 export type Offer = z.infer<typeof offer>;
 export type Done = z.infer<typeof done>;
 
