@@ -2,14 +2,14 @@ import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
-import type { Hold } from "../../core/account/state.ts";
+import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
-import { GENESIS_PEG, type Millicredits, sum } from "../../core/units.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, sum } from "../../core/units.ts";
 import type {
   AccountRpc,
   Answer,
@@ -29,7 +29,7 @@ import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
-import { checkLog } from "./log-check.ts";
+import { checkLog, isConfirmed } from "./log-check.ts";
 import { findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 
@@ -50,7 +50,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#parameters = parametersOf(env);
-    if (isMigrated(ctx.storage)) this.#load();
+    if (!isMigrated(ctx.storage)) return;
+    const { ledger } = this.#load();
+    // An alarm that was lost with an earlier life of this object would never come back by itself.
+    if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#armAlarm();
   }
 
   #load(): Books {
@@ -79,13 +82,15 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const entered = this.#enter(request.credentials);
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, key } = entered.value;
-    const now = Date.now();
+    const now = ledger.timeOf(Date.now());
+    ledger.sweep(now);
     const earlier = findEarlier(ledger, request, now);
     if (earlier.type === "refused") return earlier;
     if (earlier.type === "repeated") return repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job));
     const decision = decideHold(ledger.state, { ...request, key: key.id, peg: GENESIS_PEG }, this.#parameters, now);
     const { slot, attempt } = earlier;
-    ledger.recordHold({ slot, attempt, job: request.job, body: request.body }, decision, now);
+    const { job, body, keyed: call } = request;
+    ledger.recordHold({ slot, attempt, job, body, call }, decision, now);
     if (decision.type !== "held") return decision;
     this.#armAlarm();
     return this.#heldAnswer(request.job);
@@ -106,6 +111,9 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const books = this.#books;
     if (books === null) return { type: "refused", refusal: refuse("account_not_found") };
     const { ledger } = books;
+    if (!Number.isSafeInteger(command.amount) || command.amount <= 0) {
+      return { type: "refused", refusal: badAmount("The amount must be a whole number above 0.") };
+    }
     const text = canonicalText(command);
     const before = ledger.store.command(command.id);
     if (before !== null) {
@@ -113,12 +121,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
         ? { type: "credited", seq: before.seq }
         : { type: "refused", refusal: refuse("id_conflict") };
     }
-    if (!Number.isSafeInteger(command.amount) || command.amount <= 0) {
-      const detail = "The amount must be a whole number above 0.";
-      return { type: "refused", refusal: refuse("invalid_request", { detail, param: "amount" }) };
-    }
     const now = Date.now();
     ledger.sweep(now);
+    if (!fits(ledger.state, command)) {
+      return { type: "refused", refusal: badAmount(`An account holds at most ${MAX_AMOUNT} of any unit.`) };
+    }
     if (ledger.state.lots.size >= LIMITS.lots) return { type: "refused", refusal: refuse("lot_limit") };
     const seq = ledger.credit(command, now, (at) => ledger.store.addCommand(command.id, text, at));
     return { type: "credited", seq };
@@ -184,9 +191,12 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const books = this.#books;
     if (books === null) return;
     const now = Date.now();
-    books.ledger.sweep(now);
-    const { pending } = await checkLog(books.ledger.store, this.env, books.ledger.state.seq, now);
-    if (pending || books.ledger.state.holds.size > 0) this.#armAlarm();
+    const { ledger } = books;
+    ledger.sweep(now);
+    // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
+    const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
+    if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
+    else if (left === "pending" || ledger.state.holds.size > 0) this.#armAlarm();
   }
 
   /** One lazy alarm: set at most once per interval, as every alarm that is set costs a row. */
@@ -222,6 +232,19 @@ function heldTerms(hold: Hold, remaining: Millicredits): HeldTerms {
   const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
   const unbacked = draws.some(({ backing }) => backing === "none");
   return { price, promptBound, completionCap, expiresAt, held, remaining, unbacked };
+}
+
+/** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */
+function fits({ lots }: AccountState, { backing, amount }: CreditCommand): boolean {
+  const total = [...lots.values()].reduce(
+    (sum, lot) => sum + BigInt(shown(lot.backing, lot.available + lot.held, GENESIS_PEG)),
+    BigInt(shown(backing, Math.min(amount, MAX_AMOUNT), GENESIS_PEG)),
+  );
+  return amount <= MAX_AMOUNT && total <= BigInt(MAX_AMOUNT);
+}
+
+function badAmount(detail: string): Refusal {
+  return refuse("invalid_request", { detail, param: "amount" });
 }
 
 function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {

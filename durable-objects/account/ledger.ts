@@ -15,7 +15,7 @@ import type { CreditCommand, PostResult, VoidResult } from "../../protocol/inter
 import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
 
-type HoldPlace = Omit<HoldRow, "record">;
+type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
 
 export class Ledger {
   readonly #storage: DurableObjectStorage;
@@ -42,13 +42,13 @@ export class Ledger {
   }
 
   /** A time that is not before anything recorded. */
-  #now(now: number): number {
+  timeOf(now: number): number {
     return Math.max(now, this.#state.clock);
   }
 
   /** Ends what has run out: holds first, as what they release may belong to a lot that has expired too. */
   sweep(now: number): void {
-    const at = this.#now(now);
+    const at = this.timeOf(now);
     for (const job of expiredHolds(this.#state, at)) {
       const body = releaseEntry("hold_expired", job, "expired", at, this.#link());
       this.#append("hold_expired", body, { type: "hold_expired", job }, at, job, null);
@@ -62,16 +62,16 @@ export class Ledger {
   }
 
   /** Stores a hold, or the refusal that a repeated call must get again. */
-  recordHold(place: HoldPlace, decision: HoldDecision, now: number): void {
-    const at = this.#now(now);
+  recordHold({ call, ...place }: HoldPlace, decision: HoldDecision, now: number): void {
+    const at = this.timeOf(now);
     const { seq } = this.#state;
     if (decision.type !== "held") {
       const refused: StoredRefusal = decision;
-      this.#storage.transactionSync(() => this.store.addHold(place, { refused }, 0, seq, at));
+      this.#storage.transactionSync(() => this.store.addHold(place, { refused, call }, 0, seq, at));
       return;
     }
     const { hold } = decision;
-    this.#storage.transactionSync(() => this.store.addHold(place, { hold }, hold.order, seq, at));
+    this.#storage.transactionSync(() => this.store.addHold(place, { hold, call }, hold.order, seq, at));
     apply(this.#state, { type: "held", hold }, at);
   }
 
@@ -81,7 +81,7 @@ export class Ledger {
    */
   post(facts: JobFacts, now: number): PostResult {
     this.sweep(now);
-    const at = this.#now(now);
+    const at = this.timeOf(now);
     const hold = this.openHold(facts.job);
     if (hold !== undefined) return this.#settle(facts, hold, at);
     const ended = this.ending(facts.job);
@@ -111,7 +111,7 @@ export class Ledger {
       if (ended === null) return { type: "unknown_job" };
       return ended.type === "spent" ? { type: "already_posted", body: ended.body } : { type: "voided" };
     }
-    const at = this.#now(now);
+    const at = this.timeOf(now);
     const body = releaseEntry("void", job, reason, at, this.#link());
     this.#append("void", body, { type: "voided", job, reason }, at, job, null);
     return { type: "voided" };
@@ -119,7 +119,7 @@ export class Ledger {
 
   /** Adds a lot. The caller has made sure that the id is new. */
   credit(command: CreditCommand, now: number, alongside?: (seq: number) => void): number {
-    const at = this.#now(now);
+    const at = this.timeOf(now);
     const { id, kind, backing, amount, expiresAt, memo } = command;
     const type = CREDIT_TYPE[kind];
     const body = lotEntry(type, { id, kind, backing }, amount, at, this.#link(), memo);

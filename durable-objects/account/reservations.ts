@@ -29,12 +29,19 @@ export function findEarlier(ledger: Ledger, request: HoldRequest, now: number): 
   const slots = holdSlots(request.job);
   const rows = slots.map((slot) => ledger.store.holdIn(slot));
   const same = rows.find((row) => row?.job === request.job);
-  if (same) return { type: "repeated", row: same };
+  if (same) return sameJob(same, request);
   for (const row of rows) {
     const refusal = row === null ? null : refuseEarlier(ledger, row, request.body);
     if (refusal !== null) return { type: "refused", refusal };
   }
   return { type: "none", slot: slots[0] ?? request.job, attempt: (rows[0]?.attempt ?? 0) + 1 };
+}
+
+/** The same job id is the same call, or another one with the same key that came in the same millisecond. */
+function sameJob(row: HoldRow, { keyed, body }: HoldRequest): Earlier {
+  if (row.record.call === keyed) return { type: "repeated", row };
+  const code = row.body === body ? "in_progress" : "idempotency_mismatch";
+  return { type: "refused", refusal: refuse(code, { metadata: { job: row.job } }) };
 }
 
 function refuseEarlier(ledger: Ledger, row: HoldRow, body: string): Refusal | null {

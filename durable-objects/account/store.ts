@@ -10,8 +10,13 @@ import type { EntryRecord } from "../../protocol/internal/account.ts";
 
 const DAY_MS = 86_400_000;
 
-/** What a row of `holds` keeps: the reservation, or the refusal that a repeated call must get again. */
-export type HoldRecord = { readonly hold: Hold } | { readonly refused: StoredRefusal };
+/**
+ * What a row of `holds` keeps: the reservation, or the refusal that a repeated call must get again; and for a keyed job
+ * the name of the call that made it.
+ */
+export type HoldRecord = ({ readonly hold: Hold } | { readonly refused: StoredRefusal }) & {
+  readonly call: string | false;
+};
 
 export type StoredRefusal = Exclude<HoldDecision, { readonly type: "held" }>;
 

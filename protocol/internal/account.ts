@@ -16,8 +16,11 @@ export interface Credentials {
 /** What a hold needs beside {@link HoldCommand}; the key comes from the credentials. */
 export type HoldRequest = Omit<HoldCommand, "key" | "peg"> & {
   readonly credentials: Credentials;
-  /** Whether the job id carries the fingerprint of an Idempotency-Key. */
-  readonly keyed: boolean;
+  /**
+   * False for a job with a random id. Where the id carries the fingerprint of an Idempotency-Key: a name of this call, as
+   * another call with the same key in the same millisecond has the same job id and must not be taken for a repetition.
+   */
+  readonly keyed: string | false;
 };
 
 export interface HeldTerms {

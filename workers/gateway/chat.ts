@@ -40,7 +40,8 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   if (!id.ok) return refused(c, id.refusal);
 
   const body = new Uint8Array(utf8ToBytes(text.value));
-  const held = await hold(c.env, config, key.value, id.value, prepared.value, body, now);
+  const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
+  const held = await hold(c.env, config, key.value, call, prepared.value, body, now);
   if (held.type !== "held") return refused(c, softStop(held, now));
   const job = await jobToOpen(config, key.value, id.value.job, prepared.value, held, body, now);
   return await answer(c, config, job, heldHeaders(id.value.job, held, now));
@@ -50,7 +51,7 @@ async function hold(
   env: Env,
   config: Config,
   key: ApiKey,
-  { job, keyed }: { job: JobId; keyed: boolean },
+  { job, keyed }: { job: JobId; keyed: string | false },
   prepared: PreparedChat,
   body: Uint8Array<ArrayBuffer>,
   now: number,

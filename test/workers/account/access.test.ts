@@ -1,0 +1,59 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { expect, it } from "vitest";
+import type { KeyId } from "../../../core/ids.ts";
+import { hashText } from "../../../core/receipt/canonical.ts";
+import { idOf } from "../../support/receipts.ts";
+import { bankOf, codeOf, creditOf, factsOf, holdOf, inside, jobOf, openBank } from "./bank.ts";
+
+const WRONG = { secretHash: hashText("not the secret") };
+
+it("shows nothing and holds nothing for a wrong key", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const { rpc } = bank;
+  const answers = [
+    await rpc.balance(WRONG),
+    await rpc.job(WRONG, jobOf()),
+    await rpc.entries(WRONG, 0, 10),
+    await rpc.keys(WRONG),
+    await rpc.createKey(WRONG, { id: idOf("mine") as unknown as KeyId, name: "mine", ...WRONG }),
+    await rpc.revokeKey(WRONG, idOf("key of bank") as unknown as KeyId),
+  ];
+  for (const answer of answers) expect(answer).toMatchObject({ ok: false, refusal: { code: "invalid_api_key" } });
+  expect(codeOf(await rpc.hold(holdOf(bank, { credentials: WRONG })))).toBe("invalid_api_key");
+});
+
+it("refuses a revoked key at once and for good, and keeps the account's other keys", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const second = { secretHash: hashText("second secret") };
+  const id = idOf("second key") as unknown as KeyId;
+  await bank.rpc.createKey(bank.credentials, { id, name: "second", ...second });
+  expect(codeOf(await bank.rpc.hold(holdOf(bank, { credentials: second })))).toBe("held");
+  await bank.rpc.revokeKey(bank.credentials, id);
+  expect(codeOf(await bank.rpc.hold(holdOf(bank, { credentials: second })))).toBe("invalid_api_key");
+  await evictDurableObject(bank.stub);
+  expect(codeOf(await bank.rpc.hold(holdOf(bank, { credentials: second })))).toBe("invalid_api_key");
+  expect(codeOf(await bank.rpc.hold(holdOf(bank)))).toBe("held");
+});
+
+it("answers to its RPC methods and to nothing else", async () => {
+  const bank = await openBank();
+  const methods = await runInDurableObject(bank.stub, (object) =>
+    Object.getOwnPropertyNames(Object.getPrototypeOf(object)),
+  );
+  const rpc = ["open", "hold", "post", "void", "credit", "balance", "job", "entries", "keys", "createKey", "revokeKey"];
+  expect(methods.toSorted()).toEqual(["constructor", "alarm", ...rpc].toSorted());
+});
+
+it("is not brought into being by calls", async () => {
+  const bank = bankOf("nobody");
+  const { rpc } = bank;
+  expect(codeOf(await rpc.hold(holdOf(bank)))).toBe("invalid_api_key");
+  expect(await rpc.post(factsOf(jobOf()))).toEqual({ type: "refused", reason: "unknown_job" });
+  expect(await rpc.void(jobOf(), "nothing")).toEqual({ type: "unknown_job" });
+  expect(await rpc.credit(creditOf())).toMatchObject({ refusal: { code: "account_not_found" } });
+  expect(await rpc.balance(bank.credentials)).toMatchObject({ refusal: { code: "invalid_api_key" } });
+  const tables = await inside(bank, ({ storage }) =>
+    storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+  );
+  expect(tables).toEqual([]);
+});

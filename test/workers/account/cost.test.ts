@@ -1,0 +1,52 @@
+import { expect, it, vi } from "vitest";
+import { LIMITS } from "../../../core/limits.ts";
+import { type Bank, factsOf, hold, holdOf, inside, openBank, post } from "./bank.ts";
+
+/** Counts the rows and transactions that an account writes while something is done with it. */
+async function written(bank: Bank, work: () => Promise<void>): Promise<{ rows: number; commits: number }> {
+  const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+  const commits = await inside(bank, ({ storage }) => {
+    // The object and this test share one isolate, so they share its classes too.
+    const original = storage.sql.exec.bind(storage.sql);
+    const sql = Object.getPrototypeOf(storage.sql) as SqlStorage;
+    vi.spyOn(sql, "exec").mockImplementation((query: string, ...bindings: unknown[]) => {
+      const cursor = original(query, ...bindings);
+      cursors.push(cursor);
+      return cursor as never;
+    });
+    return vi.spyOn(Object.getPrototypeOf(storage) as DurableObjectStorage, "transactionSync");
+  });
+  await work();
+  const result = {
+    rows: cursors.reduce((rows, cursor) => rows + cursor.rowsWritten, 0),
+    commits: commits.mock.calls.length,
+  };
+  vi.restoreAllMocks();
+  return result;
+}
+
+it("writes two rows in two commits for a job, and none for replays", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  await post(bank, (await hold(bank)).job);
+  const request = holdOf(bank);
+  const job = await written(bank, async () => {
+    await bank.rpc.hold(request);
+    await bank.rpc.post(factsOf(request.job));
+  });
+  expect(job).toEqual({ rows: 2, commits: 2 });
+  const replays = await written(bank, async () => {
+    await bank.rpc.hold(request);
+    await bank.rpc.post(factsOf(request.job));
+    await bank.rpc.void(request.job, "late");
+  });
+  expect(replays).toEqual({ rows: 0, commits: 0 });
+});
+
+it("writes one more row every 512 entries, for the snapshot", async () => {
+  const bank = await openBank({ bonus: 1_000_000_000 });
+  const jobs = LIMITS.snapshotEntries - 1;
+  const all = await written(bank, async () => {
+    for (let job = 0; job < jobs; job++) await post(bank, (await hold(bank, { completion: 1 })).job);
+  });
+  expect(all.rows).toBe(2 * jobs + 1);
+});
