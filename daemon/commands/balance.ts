@@ -13,7 +13,9 @@ export async function showBalance(context: Context, flags: GlobalFlags): Promise
     terminal.out(JSON.stringify(found));
     return EXIT.ok;
   }
-  terminal.out(`${found.available} credits available, ${found.held} held by ${found.open_jobs} open jobs`);
+  terminal.out(
+    `${found.available} credits available, ${found.held} held by ${found.open_jobs} open ${found.open_jobs === 1 ? "job" : "jobs"}`,
+  );
   terminal.out(`Remote inference needs at least ${found.minimum} credits.`);
   if (found.lots.length === 0) return EXIT.ok;
   const rows = found.lots.map((lot) => [
