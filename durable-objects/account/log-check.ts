@@ -64,7 +64,7 @@ async function inLog(db: D1Database, receipts: readonly EntryRow[]): Promise<Set
     .prepare(
       `SELECT receipts.job || '/' || receipts.n AS key
        FROM json_each(?) AS wanted
-       JOIN receipts ON receipts.job = wanted.value ->> 0 AND receipts.n = wanted.value ->> 1`,
+       CROSS JOIN receipts ON receipts.job = wanted.value ->> 0 AND receipts.n = wanted.value ->> 1`,
     )
     .bind(JSON.stringify(pairs))
     .all<{ key: string }>();
