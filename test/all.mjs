@@ -18,6 +18,7 @@ const env = {
   WRANGLER_HIDE_BANNER: "true",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   DO_NOT_TRACK: "1",
+  ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }),
 };
 
 const houses = ["core", "protocol", "durable-objects", "db", "queues", "workers", "daemon", "web", "localnet", "bench"];
@@ -35,7 +36,7 @@ const typeChecks = [
 
 // Each step is a list of commands that don't depend on each other; two of them run at a time.
 const steps = {
-  format: [["biome", "ci", "--error-on-warnings"]],
+  format: [["biome", "ci", "--error-on-warnings", `--colors=${process.stdout.isTTY ? "force" : "off"}`]],
   lint: [["oxlint", "--type-aware", "--deny-warnings"]],
   types: typeChecks,
   unused: [["knip", "--no-progress"]],
