@@ -73,7 +73,8 @@ export class Pool {
   unregister(daemon: DaemonId, relay: string): void {
     const known = this.#daemons.get(daemon);
     if (known?.relay !== relay) return;
-    for (const job of known.running) this.#leases.delete(job);
+    // What a daemon does not finish by going away is charged to nobody, so it costs its account no turn either.
+    for (const job of [...known.running]) this.#endLease(job, null);
     this.#daemons.delete(daemon);
   }
 
@@ -112,7 +113,7 @@ export class Pool {
 
   #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
     this.#queue.remove(job.job);
-    this.#endLease(job.job, now);
+    this.#endLease(job.job, null, now);
     const units = this.#units(job.estimate);
     this.#queue.charge(job.flow, units);
     const lease: Lease = {
@@ -158,18 +159,16 @@ export class Pool {
 
   /** A relay says that a job ended: its slot is free, and the estimate gives way to what was used. */
   ended(job: JobId, fence: number, tokens: Tokens | null, now: number): void {
-    const lease = this.#leases.get(job);
-    if (lease?.fence !== fence) return;
-    this.#endLease(job, now);
-    if (lease.flow !== null) this.#queue.correct(lease.flow, (tokens === null ? 0 : this.#units(tokens)) - lease.units);
+    if (this.#leases.get(job)?.fence === fence) this.#endLease(job, tokens, now);
   }
 
-  #endLease(job: JobId, now: number): void {
+  #endLease(job: JobId, tokens: Tokens | null, now?: number): void {
     const lease = this.#leases.get(job);
     if (lease === undefined) return;
     this.#leases.delete(job);
     const daemon = this.#daemons.get(lease.daemon);
-    if (daemon?.running.delete(job)) daemon.idleSince = now;
+    if (daemon?.running.delete(job) && now !== undefined) daemon.idleSince = now;
+    if (lease.flow !== null) this.#queue.correct(lease.flow, (tokens === null ? 0 : this.#units(tokens)) - lease.units);
   }
 
   lease(job: JobId): Lease | undefined {

@@ -23,9 +23,6 @@ export interface Session {
   readonly badMessages: number;
 }
 
-/** The platform's bound on an attachment is 16 KiB; what does not fit could not survive a sleep. */
-const ATTACHMENT_BYTES = 16_000;
-
 const memory = new WeakMap<WebSocket, Session>();
 
 export function newSession(daemon: DaemonId, origin: string, session: string): Session {
@@ -54,10 +51,16 @@ export function sessionOf(socket: WebSocket): Session | null {
   return attached;
 }
 
-/** Changes a session. False when it would not fit its attachment; then nothing is changed. */
+/**
+ * Changes a session. False when it does not fit its attachment, which the platform bounds at 16 KiB; then nothing is
+ * changed, as what is not attached could not survive a sleep.
+ */
 export function updateSession(socket: WebSocket, session: Session): boolean {
-  if (JSON.stringify(session).length > ATTACHMENT_BYTES) return false;
-  socket.serializeAttachment(session);
+  try {
+    socket.serializeAttachment(session);
+  } catch {
+    return false;
+  }
   memory.set(socket, session);
   return true;
 }

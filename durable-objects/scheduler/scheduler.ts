@@ -29,6 +29,8 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   readonly #registry: Registry;
   readonly #pool: Pool;
   readonly #waiters = new Map<JobId, Waiter>();
+  /** Leases whose relay is being asked. */
+  readonly #lapsing = new Set<Lease>();
   #recovered: Promise<void> | null = null;
   #timer: { due: number; handle: ReturnType<typeof setTimeout> } | null = null;
 
@@ -149,7 +151,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
     for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
     const lapsed = this.#pool.lapsed(now);
-    if (lapsed.length > 0) this.ctx.waitUntil(this.#lapse(lapsed));
+    for (const lease of lapsed) if (!this.#lapsing.has(lease)) this.ctx.waitUntil(this.#lapse(lease));
     this.#arm(now, lapsed.length > 0);
   }
 
@@ -173,22 +175,28 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
    * A lease that no relay reported in time. The report may have been lost, so the relay is asked; a job that it does not
    * run was left by a gateway that died in between, and its hold is released here.
    */
-  async #lapse(leases: readonly Lease[]): Promise<void> {
-    for (const lease of leases) {
-      const daemon = this.#pool.daemons.get(lease.daemon);
-      if (daemon !== undefined && (await this.#runs(daemon.relay, lease.job))) {
-        this.#pool.running(lease.job, lease.fence, lease.daemon, Date.now());
-        continue;
-      }
-      this.#pool.ended(lease.job, lease.fence, null, Date.now());
-      if (lease.account !== null) await this.env.ACCOUNT.getByName(lease.account).void(lease.job, "lease_lapsed");
+  async #lapse(lease: Lease): Promise<void> {
+    this.#lapsing.add(lease);
+    try {
+      const { job, fence, daemon, account } = lease;
+      const relay = this.#pool.daemons.get(daemon)?.relay;
+      const running = relay !== undefined && (await this.#runs(relay, job, fence));
+      // While the relay was asked, the job may have ended or moved on: then its hold is no longer this lease's to release.
+      if (this.#pool.lease(job) !== lease || this.#waiters.has(job)) return;
+      if (running && Date.now() < lease.expiresAt) return this.#pool.running(job, fence, daemon, Date.now());
+      this.#pool.ended(job, fence, null, Date.now());
+      this.#pump();
+      if (account !== null) await this.env.ACCOUNT.getByName(account).void(job, "lease_lapsed");
+    } catch {
+      // A relay that cannot be asked keeps the lease; the timer asks again.
+    } finally {
+      this.#lapsing.delete(lease);
     }
-    this.#pump();
   }
 
-  async #runs(relay: string, job: JobId): Promise<boolean> {
+  async #runs(relay: string, job: JobId, fence: number): Promise<boolean> {
     const { running } = await this.env.RELAY.getByName(relay).roster(this.#model());
-    return running.some((entry) => entry.job === job);
+    return running.some((entry) => entry.job === job && entry.fence === fence);
   }
 
   #model(): string {

@@ -12,7 +12,7 @@ async function written(bank: Bank, work: () => Promise<void>): Promise<{ rows: n
     vi.spyOn(sql, "exec").mockImplementation((query: string, ...bindings: unknown[]) => {
       const cursor = original(query, ...bindings);
       cursors.push(cursor);
-      return cursor as never;
+      return cursor;
     });
     return vi.spyOn(Object.getPrototypeOf(storage) as DurableObjectStorage, "transactionSync");
   });

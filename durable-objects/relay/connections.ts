@@ -1,0 +1,175 @@
+/**
+ * The daemons' sockets of a relay: admission, offers, and what the pools hear of both. All that must outlive the relay's
+ * sleep is in the sockets' attachments (session.ts).
+ */
+
+import { type ErrorCode, refuse } from "../../core/errors.ts";
+import { base62, type DaemonId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import { type Offer, type RelayMessage, SUBPROTOCOL } from "../../protocol/daemon/messages.ts";
+import type { Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
+import { challengeDaemon, enrolledBy, isProven } from "./admission.ts";
+import { checkOffer, registrationsOf } from "./registrations.ts";
+import { newSession, type Session, sessionOf, updateSession } from "./session.ts";
+
+/** Policy violation: the close code of a connection that may not go on (RFC 6455, 7.4.1). */
+const CLOSE_POLICY = 1008;
+/** The close code of a connection that our side could not serve: the daemon comes back. */
+const CLOSE_INTERNAL = 1011;
+/** How frames are cut (interfaces.md §3), and how often a daemon says that it lives. */
+const WELCOME_PARAMETERS = { flush_first_ms: 50, flush_ms: 100, flush_tokens: 32, ping_ms: 20_000 };
+
+/** What connections need of their relay. */
+export interface ConnectionsHost {
+  readonly ctx: DurableObjectState;
+  readonly db: D1Database;
+  readonly parameters: Parameters;
+  /** The relay's own name. */
+  readonly name: string;
+  scheduler(model: string): Pick<SchedulerRpc, "register" | "unregister">;
+  /** A socket is no longer a daemon's: what runs over it has to end. */
+  gone(socket: WebSocket): void;
+}
+
+export class Connections {
+  readonly #host: ConnectionsHost;
+  /** The newest offer of each socket: an older one may still wait for the catalog when it comes. */
+  readonly #newest = new WeakMap<WebSocket, Offer>();
+
+  constructor(host: ConnectionsHost) {
+    this.#host = host;
+  }
+
+  /** Accepts a daemon's socket; what follows is said over it. */
+  open(request: Request): Response {
+    const url = new URL(request.url);
+    const { 0: client, 1: server } = new WebSocketPair();
+    const daemon = (url.searchParams.get("daemon") ?? "") as DaemonId;
+    this.#host.ctx.acceptWebSocket(server, [daemon.slice(0, 64)]);
+    updateSession(server, newSession(daemon, url.origin, randomText()));
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: { "sec-websocket-protocol": SUBPROTOCOL },
+    });
+  }
+
+  hello(socket: WebSocket, session: Session, hello: { version: number; daemon: string }): void {
+    // A daemon that is known would otherwise be forgotten without its pools hearing of it.
+    if (session.stage === "ready") return this.complain(socket, "unexpected_message", "You are welcome already.");
+    const admission = challengeDaemon(session, hello, Date.now(), crypto.getRandomValues(new Uint8Array(16)));
+    if (admission.type === "rejected") return this.reject(socket, admission.code);
+    updateSession(socket, admission.session);
+    send(socket, admission.reply);
+  }
+
+  async proof(socket: WebSocket, session: Session, signature: string): Promise<void> {
+    if (session.stage !== "challenged") return this.complain(socket, "unexpected_message", "Say hello first.");
+    if (!isProven(session, signature, Date.now())) return this.reject(socket, "challenge_failed");
+    const account = await enrolledBy(this.#host.db, session.daemon);
+    if (account === null) return this.reject(socket, "daemon_not_enrolled");
+    const others = this.#host.ctx.getWebSockets(session.daemon).filter((other) => other !== socket);
+    const older = others.filter((other) => sessionOf(other)?.stage === "ready");
+    for (const other of older) this.reject(other, "replaced");
+    // The pools forget the older connection before this one can offer anything.
+    await Promise.all(older.map((other) => this.closed(other)));
+    updateSession(socket, { ...session, stage: "ready", account, nonce: null });
+    send(socket, {
+      type: "welcome",
+      session: session.session,
+      relay: this.#host.name,
+      parameters: WELCOME_PARAMETERS,
+      messages: [],
+    });
+  }
+
+  async offer(socket: WebSocket, offered: Offer): Promise<void> {
+    this.#newest.set(socket, offered);
+    const { offer, warnings } = await checkOffer(this.#host.db, offered);
+    // Meanwhile the daemon may have gone, offered again, or said that it drains.
+    const session = sessionOf(socket);
+    if (session?.stage !== "ready" || !isOpen(socket) || this.#newest.get(socket) !== offered) return;
+    for (const text of warnings) send(socket, { type: "message", level: "warning", text });
+    await this.#register(socket, { ...session, offer }, session);
+  }
+
+  async drain(socket: WebSocket, session: Session): Promise<void> {
+    await this.#register(socket, { ...session, draining: true }, session);
+  }
+
+  /** Tells the pools what changed between two states of a session. */
+  async #register(socket: WebSocket, next: Session, before: Session): Promise<void> {
+    if (!updateSession(socket, next)) {
+      return this.complain(socket, "request_too_large", "The offer is too large: offer fewer models.");
+    }
+    const now = this.registrations(next);
+    const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
+    await Promise.all([
+      ...[...now].map(([model, registration]) => this.#host.scheduler(model).register(registration)),
+      ...gone.map((model) => this.#host.scheduler(model).unregister(next.daemon, this.#host.name)),
+    ]);
+  }
+
+  registrations(session: Session): Map<string, Registration> {
+    return registrationsOf(session, this.#host.name, this.#host.parameters);
+  }
+
+  /** Says what is wrong with a message; a daemon that goes on like that is sent away. */
+  complain(socket: WebSocket, code: ErrorCode, detail: string): void {
+    const session = sessionOf(socket);
+    if (session === null) return;
+    const badMessages = session.badMessages + 1;
+    updateSession(socket, { ...session, badMessages });
+    if (badMessages > LIMITS.daemonBadMessages) this.reject(socket, "too_many_bad_messages");
+    else send(socket, { type: "error", code, message: refuse(code, { detail }).message });
+  }
+
+  /** Closes a connection, and ends what runs over it: the other side may never answer the close. */
+  reject(socket: WebSocket, code: ErrorCode): void {
+    send(socket, { type: "error", code, message: refuse(code).message });
+    socket.close(code === "internal_error" ? CLOSE_INTERNAL : CLOSE_POLICY, code);
+    this.#host.ctx.waitUntil(this.closed(socket));
+  }
+
+  /** A socket has closed. Once for each: a second call finds nothing left to do. */
+  async closed(socket: WebSocket): Promise<void> {
+    this.#host.gone(socket);
+    const session = sessionOf(socket);
+    if (session?.stage !== "ready") return;
+    updateSession(socket, { ...session, stage: "new", offer: null });
+    const pools = [...this.registrations(session).keys()];
+    await Promise.all(pools.map((model) => this.#host.scheduler(model).unregister(session.daemon, this.#host.name)));
+  }
+
+  /** The open socket of a daemon that was admitted, or null. */
+  socketOf(daemon: DaemonId): WebSocket | null {
+    return this.#host.ctx.getWebSockets(daemon).filter(isReady).at(-1) ?? null;
+  }
+
+  /** The sessions of all daemons that were admitted. */
+  ready(): Session[] {
+    return this.#host.ctx
+      .getWebSockets()
+      .filter(isReady)
+      .map(sessionOf)
+      .filter((session) => session !== null);
+  }
+}
+
+/** Sends a message. A socket that has just closed takes nothing; its close handler ends what depended on it. */
+export function send(socket: WebSocket, message: RelayMessage): void {
+  if (isOpen(socket)) socket.send(JSON.stringify(message));
+}
+
+function isOpen(socket: WebSocket): boolean {
+  return socket.readyState === WebSocket.READY_STATE_OPEN;
+}
+
+function isReady(socket: WebSocket): boolean {
+  return isOpen(socket) && sessionOf(socket)?.stage === "ready";
+}
+
+function randomText(): string {
+  return base62(crypto.getRandomValues(new Uint8Array(16)));
+}

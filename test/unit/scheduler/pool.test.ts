@@ -1,0 +1,207 @@
+import { describe, expect, it } from "vitest";
+import type { DaemonId, JobId } from "../../../core/ids.ts";
+import { LIMITS } from "../../../core/limits.ts";
+import type { Pool } from "../../../core/scheduler/pool.ts";
+import { daemon, fences, job, poolOf, START } from "./support.ts";
+
+const served = (pool: Pool, now = START) => pool.dispatch(now, fences()).map(({ daemon: { daemon } }) => daemon);
+const codes = (pool: Pool, now: number) => pool.rejections(now).map(({ refusal }) => refusal.code);
+const id = (name: string) => name as JobId;
+
+describe("who may serve", () => {
+  it.each([
+    ["an own daemon", daemon("own", { provider: "consumer" as never }), {}],
+    ["a draining one", daemon("draining", { draining: true }), {}],
+    ["one that failed the job before", daemon("failed"), { excluded: ["failed" as DaemonId] }],
+    ["one that was not asked for", daemon("other"), { only: ["wanted"] }],
+    ["one that is to be ignored", daemon("ignored"), { ignore: ["ignored"] }],
+    ["one whose owner is to be ignored", daemon("ignored"), { ignore: ["owner of ignored"] }],
+    ["one of another quantization", daemon("q4"), { quantizations: ["q8"] }],
+    ["one that takes only backed jobs", daemon("usdc", { accepts: "usdc" }), {}],
+    ["one whose floor is above the rate", daemon("dear"), { rate: { completion: 30_399, prompt: 0, per: 1_000 } }],
+  ])("leaves out %s", (_, offer, changes) => {
+    const pool = poolOf([offer]);
+    expect(pool.enqueue(job("job", changes))).toBeNull();
+    expect(served(pool)).toEqual([]);
+    // Like the first one in nothing that was wrong with it.
+    pool.register(daemon("wanted", { quantization: "q8", floor: { ...offer.floor, watts: 1 } }), START);
+    expect(served(pool)).toHaveLength(1);
+  });
+
+  it("lets a daemon that takes only USDC serve a backed job, and one at its floor", () => {
+    const pool = poolOf([daemon("usdc", { accepts: "usdc" })]);
+    pool.enqueue(job("job", { unbacked: false, rate: { completion: 30_400, prompt: 0, per: 1_000 } }));
+    expect(served(pool)).toEqual(["usdc"]);
+  });
+
+  it("refuses a feature that nobody here has at once, and names its parameter", () => {
+    const pool = poolOf([daemon("one")]);
+    const refusal = pool.enqueue(job("job", { features: [{ feature: "seed", param: "seed" }] }));
+    expect(refusal).toMatchObject({ code: "unsupported_parameter", param: "seed" });
+    expect(pool.waiting).toBe(0);
+    expect(pool.enqueue(job("job", { features: [{ feature: "tools", param: "tools" }] }))).toBeNull();
+  });
+});
+
+describe("who is chosen", () => {
+  it("spreads jobs over the least busy, and then over who was idle longest", () => {
+    const pool = poolOf([daemon("a", { slots: 2 }), daemon("b", { slots: 2 })]);
+    pool.register(daemon("old", { slots: 1 }), START - 1);
+    for (const name of ["1", "2", "3", "4", "5"]) pool.enqueue(job(name));
+    expect(served(pool)).toEqual(["old", "a", "b", "a", "b"]);
+  });
+
+  it("prefers a daemon that has the model in memory", () => {
+    const pool = poolOf([daemon("cold", { loaded: false }), daemon("warm")]);
+    pool.enqueue(job("1"));
+    pool.enqueue(job("2"));
+    expect(served(pool)).toEqual(["warm", "cold"]);
+  });
+
+  it("passes over a job that nobody free can serve, and never oversells a slot", () => {
+    const pool = poolOf([daemon("a", { slots: 3 })]);
+    pool.enqueue(job("stuck", { only: ["nobody"] }));
+    for (let index = 0; index < 10; index++) pool.enqueue(job(`${index}`, { account: "other" }));
+    expect(served(pool)).toEqual(["a", "a", "a"]);
+    expect(served(pool)).toEqual([]);
+    expect(pool.position(id("stuck"))).not.toBeNull();
+  });
+});
+
+describe("leases", () => {
+  it("frees the slot only for the fence that holds it", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("job"));
+    const [dispatch] = pool.dispatch(START, () => 7);
+    pool.enqueue(job("next"));
+    pool.ended(id("job"), 6, null, START);
+    expect(served(pool)).toEqual([]);
+    pool.ended(id("job"), dispatch?.lease.fence ?? 0, null, START);
+    expect(served(pool)).toEqual(["a"]);
+  });
+
+  it("lapses when no relay takes it up, and at the hold's end when one did", () => {
+    const pool = poolOf([daemon("a", { slots: 2 })]);
+    pool.enqueue(job("left"));
+    pool.enqueue(job("taken"));
+    const dispatches = pool.dispatch(START, fences());
+    const taken = dispatches.find((dispatch) => dispatch.job.job === "taken");
+    pool.running(id("taken"), taken?.lease.fence ?? 0, "a" as DaemonId, START);
+    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    expect(pool.lapsed(START + LIMITS.leaseMs - 1)).toEqual([]);
+    expect(pool.lapsed(START + LIMITS.leaseMs).map((lease) => lease.job)).toEqual(["left"]);
+    expect(pool.lapsed(START + 780_000).map((lease) => lease.job)).toEqual(["left", "taken"]);
+  });
+
+  it("adopts what a relay runs, so that a new start sells no slot twice", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.running(id("old"), 41, "a" as DaemonId, START);
+    pool.enqueue(job("job"));
+    expect(served(pool)).toEqual([]);
+    expect(pool.lease(id("old"))).toMatchObject({ fence: 41, account: null });
+    pool.ended(id("old"), 41, { prompt: 10, completion: 10 }, START);
+    expect(served(pool)).toEqual(["a"]);
+  });
+
+  it("ends with its daemon, unless another relay has that daemon now", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("job"));
+    served(pool);
+    pool.register(daemon("a", { relay: "relay/1" }), START);
+    pool.unregister("a" as DaemonId, "relay/0");
+    expect(pool.lease(id("job"))).toBeDefined();
+    pool.unregister("a" as DaemonId, "relay/1");
+    expect(pool.lease(id("job"))).toBeUndefined();
+    expect(pool.daemons.size).toBe(0);
+  });
+
+  it("keeps running jobs when a daemon changes its offer", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("job"));
+    served(pool);
+    pool.register(daemon("a", { slots: 2 }), START);
+    pool.enqueue(job("second"));
+    pool.enqueue(job("third"));
+    expect(served(pool)).toEqual(["a"]);
+  });
+});
+
+describe("waiting", () => {
+  it("gives an empty pool five seconds, and serves whoever waits as soon as a daemon comes", () => {
+    const pool = poolOf();
+    pool.enqueue(job("job"));
+    expect(pool.nextDue()).toBe(START + LIMITS.emptyPoolMs);
+    expect(codes(pool, START + LIMITS.emptyPoolMs - 1)).toEqual([]);
+    pool.register(daemon("late"), START + LIMITS.emptyPoolMs - 1);
+    expect(served(pool)).toEqual(["late"]);
+  });
+
+  it("refuses what nobody could serve once that time is over", () => {
+    const pool = poolOf();
+    pool.enqueue(job("job"));
+    expect(codes(pool, START + LIMITS.emptyPoolMs)).toEqual(["no_provider"]);
+    expect(pool.waiting).toBe(0);
+    expect(pool.nextDue()).toBeNull();
+  });
+
+  it("names the lowest ask when only the price stands in the way", () => {
+    const pool = poolOf([daemon("dear"), daemon("own", { provider: "consumer" as never })]);
+    pool.enqueue(job("job", { rate: { completion: 1_000, prompt: 0, per: 1_000 } }));
+    const [rejection] = pool.rejections(START + LIMITS.emptyPoolMs);
+    expect(rejection?.refusal).toMatchObject({
+      code: "no_bid",
+      metadata: { lowest_ask: "0.000030400", max_price: "0.000001000" },
+    });
+  });
+
+  it("says why it passed daemons over", () => {
+    const pool = poolOf([daemon("usdc", { accepts: "usdc" }), daemon("draining", { draining: true })]);
+    pool.enqueue(job("job"));
+    const [rejection] = pool.rejections(START + LIMITS.emptyPoolMs);
+    expect(rejection?.refusal).toMatchObject({
+      code: "no_provider",
+      metadata: { passed_over: ["usdc_only", "draining"] },
+    });
+  });
+
+  it("refuses what waited for its lane's limit behind others", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("first"));
+    served(pool);
+    pool.enqueue(job("second", { waitUntil: START + 60_000 }));
+    pool.enqueue(job("third", { waitUntil: START + 90_000 }));
+    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    expect(codes(pool, START + 59_999)).toEqual([]);
+    expect(codes(pool, START + 60_000)).toEqual(["queue_timeout"]);
+    expect(pool.position(id("third"))).toBe(1);
+  });
+
+  it("gives up a withdrawn job's place", () => {
+    const pool = poolOf();
+    for (const name of ["a", "b", "c"]) pool.enqueue(job(name));
+    expect(pool.position(id("c"))).toBe(3);
+    expect(pool.withdraw(id("a"))).toBe(true);
+    expect(pool.withdraw(id("a"))).toBe(false);
+    expect(pool.position(id("c"))).toBe(2);
+    expect(pool.position(id("a"))).toBeNull();
+  });
+
+  it("takes a job that is asked for again once", () => {
+    const pool = poolOf([daemon("a", { slots: 2 })]);
+    pool.enqueue(job("job"));
+    pool.enqueue(job("job"));
+    expect(pool.waiting).toBe(1);
+    const [first] = pool.dispatch(START, () => 1);
+    pool.enqueue(job("job"));
+    const [second] = pool.dispatch(START, () => 2);
+    expect([first?.lease.fence, second?.lease.fence]).toEqual([1, 2]);
+    pool.enqueue(job("other"));
+    expect(served(pool)).toEqual(["a"]);
+  });
+
+  it("has a bound on how many wait", () => {
+    const pool = poolOf();
+    for (let index = 0; index < LIMITS.poolWaiting; index++) pool.enqueue(job(`${index}`));
+    expect(pool.enqueue(job("one more"))).toMatchObject({ code: "queue_full" });
+  });
+});

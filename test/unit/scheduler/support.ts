@@ -1,0 +1,87 @@
+/** Pools with explicit times: daemons and jobs in one line each. */
+
+import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
+import type { Lane } from "../../../core/lanes.ts";
+import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
+import type { Daemon } from "../../../core/scheduler/daemon.ts";
+import { Pool } from "../../../core/scheduler/pool.ts";
+import type { WaitingJob } from "../../../core/scheduler/waiting-job.ts";
+
+/** When the tests' pools begin. */
+export const START = 1_000_000;
+
+export type Offer = Omit<Daemon, "running" | "idleSince">;
+
+export function daemon(name: string, changes: Partial<Offer> = {}): Offer {
+  return {
+    daemon: name as DaemonId,
+    relay: "relay/0",
+    provider: `owner of ${name}` as AccountId,
+    quantization: "q4",
+    slots: 1,
+    context: 4_096,
+    features: ["tools"],
+    tokensPerSecond: 50,
+    // 0.12 USD/kWh at 38 W and 50 tokens/s: a floor of 30,400 nanoUSD for 1,000 tokens.
+    floor: {
+      watts: 38,
+      nano_usd_per_kwh: 120_000_000,
+      decode_millitokens_per_second: 50_000,
+      prefill_millitokens_per_second: 500_000,
+    },
+    accepts: "any",
+    loaded: true,
+    draining: false,
+    ...changes,
+  };
+}
+
+type JobChanges = Partial<Omit<WaitingJob, "job" | "flow" | "account">> & { lane?: Lane; account?: string };
+
+/** A job of 1,000 completion tokens at 80,000 nanoUSD that came at {@link START} and may wait for a minute. */
+export function job(name: string, { lane = "public", account = "consumer", ...changes }: JobChanges = {}): WaitingJob {
+  return {
+    job: name as JobId,
+    account: account as AccountId,
+    flow: { lane, account },
+    rate: { completion: 80_000, prompt: 20_000, per: 1_000 },
+    estimate: { prompt: 0, completion: 1_000 },
+    unbacked: true,
+    features: [],
+    quantizations: null,
+    only: null,
+    ignore: [],
+    excluded: [],
+    enqueuedAt: START,
+    waitUntil: START + 60_000,
+    holdExpiresAt: START + 780_000,
+    ...changes,
+  };
+}
+
+export function poolOf(daemons: readonly Offer[] = []): Pool {
+  const pool = new Pool(GENESIS_PARAMETERS);
+  for (const offer of daemons) pool.register(offer, START);
+  return pool;
+}
+
+/** A source of fences, from 1. */
+export function fences(): () => number {
+  let fence = 0;
+  return () => ++fence;
+}
+
+/** Serves jobs until nothing waits (or as many as `most`), and says in which order they went. */
+export function order(pool: Pool, most = Number.POSITIVE_INFINITY): WaitingJob[] {
+  const served: WaitingJob[] = [];
+  const next = fences();
+  while (served.length < most) {
+    const dispatches = pool.dispatch(START, next);
+    if (dispatches.length === 0) break;
+    for (const { job, lease } of dispatches) {
+      served.push(job);
+      pool.ended(job.job, lease.fence, job.estimate, START);
+    }
+  }
+  return served;
+}
