@@ -1,0 +1,60 @@
+/** Real daemons: `tollmill daemon` in a process of its own, watched through its log. */
+
+import { join } from "node:path";
+import { NodeProcess, temporaryFolder } from "./children.ts";
+import type { Network, TestAccount } from "./network.ts";
+import { ROOT } from "./server.ts";
+
+export const CLI = join(ROOT, "daemon", "bin", "tollmill.mjs");
+
+/** The embedded engine on the toy model, as `npm start` runs it. */
+const TOY_ENGINE = ["--model", join(ROOT, "localnet", "model", "tiny-miller.gguf"), "--gpu", "off", "--threads", "1"];
+
+/** A line of a daemon's log. */
+export interface LogEvent {
+  readonly time: string;
+  readonly level: string;
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export class Daemon extends NodeProcess {
+  private constructor(network: Network, owner: TestAccount, home: string, engine: readonly string[]) {
+    const flags = ["--json", "--url", network.url, "--home", home, "--name", "test", "--watts", "10"];
+    super([CLI, "daemon", ...flags, ...engine], { env: { TOLLMILL_API_KEY: owner.apiKey } });
+  }
+
+  /** Starts a daemon on the toy model, or on the engine that flags name. */
+  static async start(
+    network: Network,
+    owner: TestAccount,
+    engine: readonly string[] = [...TOY_ENGINE, "--context", "512"],
+  ): Promise<Daemon> {
+    return new Daemon(network, owner, await temporaryFolder(), engine);
+  }
+
+  get events(): LogEvent[] {
+    return this.stderr
+      .split("\n")
+      .slice(0, -1)
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as LogEvent);
+  }
+
+  /** The first event of a name, optionally about one job. */
+  event(name: string, job?: string): Promise<LogEvent> {
+    return this.waitFor(`the event ${name}`, () =>
+      this.events.find((entry) => entry.event === name && (job === undefined || entry["job"] === job)),
+    );
+  }
+
+  /** The daemon's id, which its receipts name. */
+  async id(): Promise<string> {
+    return String((await this.event("key_made"))["daemon"]);
+  }
+}
+
+/** Milliseconds from one event to another, by the daemon's own clock. */
+export function between(first: LogEvent, second: LogEvent): number {
+  return Date.parse(second.time) - Date.parse(first.time);
+}

@@ -1,0 +1,60 @@
+/** Daemons that a script plays, over a real WebSocket whose TCP connection can be cut. */
+
+import type { Socket } from "node:net";
+import { WebSocket } from "ws";
+import { z } from "zod";
+import { SUBPROTOCOL } from "../../../protocol/daemon/messages.ts";
+import { daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
+import type { Network, TestAccount } from "./network.ts";
+
+export interface ScriptedSupply {
+  readonly daemon: ScriptedDaemon;
+  /** Cuts the connection as the end of its process would: no close frame, no FIN. */
+  readonly reset: () => void;
+  readonly close: () => void;
+}
+
+/** Enrols and connects a daemon, and waits until its model's pool has it. */
+export async function addScripted(
+  network: Network,
+  owner: TestAccount,
+  options: {
+    number: number;
+    model: string;
+    onJob: (job: ScriptedJob) => void | Promise<void>;
+    offer?: Parameters<typeof offerOf>[1];
+    /** How many daemons the model then has. */
+    daemons?: number;
+  },
+): Promise<ScriptedSupply> {
+  const { number, model, onJob, offer = {}, daemons = 1 } = options;
+  const key = daemonKey(number);
+  const enrolment = { public_key: key.id, name: `scripted-${number}`, payout: "credits", tier: "desktop" };
+  const call = { method: "POST", apiKey: owner.apiKey, body: { ...enrolment } };
+  await network.json("/api/v1/daemons", z.looseObject({}), call);
+
+  const url = `${network.url.replace(/^http/, "ws")}/api/v1/connect?daemon=${key.id}`;
+  const socket = new WebSocket(url, SUBPROTOCOL);
+  const tcp = new Promise<Socket>((resolve, reject) => {
+    socket.once("upgrade", (response) => resolve(response.socket));
+    socket.once("error", reject);
+  });
+  const daemon = new ScriptedDaemon(key, socket, onJob);
+  await new Promise((resolve) => socket.once("open", resolve));
+  await daemon.join(offerOf(model, offer));
+  await network.supply(model, daemons);
+  const connection = await tcp;
+  return { daemon, reset: () => connection.resetAndDestroy(), close: () => socket.terminate() };
+}
+
+/**
+ * Answers a word every 30 ms until it is told to stop, and then claims what it has sent. Locally a stream that lies idle
+ * does not notice that its reader has gone, as another server stands in front of the Worker; one that flows does.
+ */
+export async function talkUntilCancelled(job: ScriptedJob, daemon: ScriptedDaemon): Promise<void> {
+  job.accept();
+  const talking = setInterval(() => job.text(" word"), 30);
+  await daemon.next("cancel", ({ stream }) => stream === job.job.stream);
+  clearInterval(talking);
+  job.done({ finish_reason: "cancelled" });
+}
