@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { quietRuntime } from "./test/quiet-runtime.ts";
 import { testSecrets } from "./test/secrets.ts";
 
 const migrationsDir = fileURLToPath(new URL("d1-migrations", import.meta.url));
@@ -14,6 +15,8 @@ const inOrder = (groupOrder: number) => ({ sequence: { groupOrder } });
 
 // wrangler looks for the secrets that wrangler.toml requires in the environment, and would warn that they are missing.
 Object.assign(process.env, testSecrets);
+
+quietRuntime();
 
 export default defineConfig({
   test: {

@@ -74,7 +74,7 @@ export class Pool {
     const known = this.#daemons.get(daemon);
     if (known?.relay !== relay) return;
     // What a daemon does not finish by going away is charged to nobody, so it costs its account no turn either.
-    for (const job of [...known.running]) this.#endLease(job, null);
+    for (const job of known.running) this.#endLease(job, null);
     this.#daemons.delete(daemon);
   }
 

@@ -3,7 +3,7 @@
  * sleep is in the sockets' attachments (session.ts).
  */
 
-import { type ErrorCode, refuse } from "../../core/errors.ts";
+import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
 import { base62, type DaemonId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
@@ -57,7 +57,8 @@ export class Connections {
 
   hello(socket: WebSocket, session: Session, hello: { version: number; daemon: string }): void {
     // A daemon that is known would otherwise be forgotten without its pools hearing of it.
-    if (session.stage === "ready") return this.complain(socket, "unexpected_message", "You are welcome already.");
+    if (session.stage === "ready")
+      return this.complain(socket, refuse("unexpected_message", { detail: "You are welcome already." }));
     const admission = challengeDaemon(session, hello, Date.now(), crypto.getRandomValues(new Uint8Array(16)));
     if (admission.type === "rejected") return this.reject(socket, admission.code);
     updateSession(socket, admission.session);
@@ -65,7 +66,8 @@ export class Connections {
   }
 
   async proof(socket: WebSocket, session: Session, signature: string): Promise<void> {
-    if (session.stage !== "challenged") return this.complain(socket, "unexpected_message", "Say hello first.");
+    if (session.stage !== "challenged")
+      return this.complain(socket, refuse("unexpected_message", { detail: "Say hello first." }));
     if (!isProven(session, signature, Date.now())) return this.reject(socket, "challenge_failed");
     const account = await enrolledBy(this.#host.db, session.daemon);
     if (account === null) return this.reject(socket, "daemon_not_enrolled");
@@ -101,7 +103,10 @@ export class Connections {
   /** Tells the pools what changed between two states of a session. */
   async #register(socket: WebSocket, next: Session, before: Session): Promise<void> {
     if (!updateSession(socket, next)) {
-      return this.complain(socket, "request_too_large", "The offer is too large: offer fewer models.");
+      return this.complain(
+        socket,
+        refuse("request_too_large", { detail: "The offer is too large: offer fewer models." }),
+      );
     }
     const now = this.registrations(next);
     const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
@@ -116,13 +121,13 @@ export class Connections {
   }
 
   /** Says what is wrong with a message; a daemon that goes on like that is sent away. */
-  complain(socket: WebSocket, code: ErrorCode, detail: string): void {
+  complain(socket: WebSocket, { code, message }: Refusal): void {
     const session = sessionOf(socket);
     if (session === null) return;
     const badMessages = session.badMessages + 1;
     updateSession(socket, { ...session, badMessages });
     if (badMessages > LIMITS.daemonBadMessages) this.reject(socket, "too_many_bad_messages");
-    else send(socket, { type: "error", code, message: refuse(code, { detail }).message });
+    else send(socket, { type: "error", code, message });
   }
 
   /** Closes a connection, and ends what runs over it: the other side may never answer the close. */

@@ -1,6 +1,6 @@
 /** Reading a daemon's text message: a known type with a wrong field is named, an unknown type is ignored. */
 
-import { type ErrorCode } from "../../core/errors.ts";
+import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { DAEMON_MESSAGE_TYPES, type DaemonMessage, daemonMessage, PING } from "../../protocol/daemon/messages.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
@@ -8,30 +8,31 @@ import { refuseIssues } from "../../protocol/errors.ts";
 export type ReadMessage =
   | { readonly type: "message"; readonly message: DaemonMessage }
   | { readonly type: "ignored" }
-  | { readonly type: "bad"; readonly code: ErrorCode; readonly message: string };
+  | { readonly type: "bad"; readonly refusal: Refusal };
 
 export function readMessage(text: string): ReadMessage {
   // The platform answers pings by itself; one that arrives here came while it could not.
   if (text === PING) return { type: "ignored" };
   if (text.length > LIMITS.daemonTextBytes) {
-    return {
-      type: "bad",
-      code: "request_too_large",
-      message: `A message has at most ${LIMITS.daemonTextBytes} bytes.`,
-    };
+    return bad("request_too_large", `A message has at most ${LIMITS.daemonTextBytes} bytes.`);
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { type: "bad", code: "invalid_json", message: "The message is not valid JSON." };
+    return bad("invalid_json", "The message is not valid JSON.");
   }
   const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
   if (typeof type !== "string") {
-    return { type: "bad", code: "unexpected_message", message: "A message is an object with a `type`." };
+    return bad("unexpected_message", "A message is an object with a `type`.");
   }
   if (!DAEMON_MESSAGE_TYPES.has(type)) return { type: "ignored" };
   const parsed = daemonMessage.safeParse(value);
   if (parsed.success) return { type: "message", message: parsed.data };
-  return { type: "bad", code: "invalid_request", message: `${type}: ${refuseIssues(parsed.error).message}` };
+  const refusal = refuseIssues(parsed.error);
+  return { type: "bad", refusal: { ...refusal, message: `${type}: ${refusal.message}` } };
+}
+
+function bad(code: ErrorCode, detail: string): ReadMessage {
+  return { type: "bad", refusal: refuse(code, { detail }) };
 }

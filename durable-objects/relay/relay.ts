@@ -21,6 +21,8 @@ import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
 import { sealTicket } from "./tickets.ts";
 
+const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
+
 interface LiveStream {
   readonly stream: JobStream;
   readonly socket: WebSocket;
@@ -165,9 +167,11 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   #frame(socket: WebSocket, session: Session, raw: ArrayBuffer): void {
-    if (session.stage !== "ready") return this.#connections.complain(socket, "unexpected_message", "Say hello first.");
+    if (session.stage !== "ready") return this.#connections.complain(socket, TOO_EARLY);
     const frame = decodeFrame(raw);
-    if ("error" in frame) return this.#connections.complain(socket, "malformed_frame", `${frame.error}.`);
+    if ("error" in frame) {
+      return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${frame.error}.` }));
+    }
     const stream = this.#streamOf(socket, frame.stream);
     // A stream of an earlier life of this relay: its consumer has gone with it.
     if (stream === null) send(socket, { type: "cancel", stream: frame.stream });
@@ -176,7 +180,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   async #text(socket: WebSocket, session: Session, text: string): Promise<void> {
     const read = readMessage(text);
-    if (read.type === "bad") this.#connections.complain(socket, read.code, read.message);
+    if (read.type === "bad") this.#connections.complain(socket, read.refusal);
     else if (read.type === "message") await this.#handle(socket, session, read.message);
   }
 
@@ -184,7 +188,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const connections = this.#connections;
     if (message.type === "hello") return connections.hello(socket, session, message);
     if (message.type === "proof") return await connections.proof(socket, session, message.signature);
-    if (session.stage !== "ready") return connections.complain(socket, "unexpected_message", "Say hello first.");
+    if (session.stage !== "ready") return connections.complain(socket, TOO_EARLY);
     switch (message.type) {
       case "offer":
         return await connections.offer(socket, message);

@@ -221,7 +221,11 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       }
       for (const { job, fence, daemon } of roster.running) this.#pool.running(job, fence, daemon, Date.now());
     });
-    await Promise.race([Promise.allSettled(asked), new Promise((resolve) => setTimeout(resolve, RECOVERY_MS))]);
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, RECOVERY_MS);
+    await Promise.race([Promise.allSettled(asked), late.promise]);
+    // A timer that is left behind would keep the object awake, and billed.
+    clearTimeout(timer);
   }
 }
 

@@ -66,26 +66,26 @@ export function offerOf(model: string, changes: Partial<Offer["models"][number]>
 /** One job as the daemon has it, with what it has sent so far. */
 export class ScriptedJob {
   readonly job: Job;
-  readonly #daemon: ScriptedDaemon;
+  readonly daemon: ScriptedDaemon;
   readonly #digest: ResponseDigest;
   completion = 0;
 
   constructor(daemon: ScriptedDaemon, job: Job) {
-    this.#daemon = daemon;
+    this.daemon = daemon;
     this.job = job;
     this.#digest = new ResponseDigest(hexToBytes(job.salt), Number(job.request.n ?? 1));
   }
 
   accept(): void {
-    this.#daemon.send({ type: "accept", stream: this.job.stream });
+    this.daemon.send({ type: "accept", stream: this.job.stream });
   }
 
   decline(reason = "busy"): void {
-    this.#daemon.send({ type: "decline", stream: this.job.stream, reason });
+    this.daemon.send({ type: "decline", stream: this.job.stream, reason });
   }
 
   fail(code = "engine_error", message = "it broke"): void {
-    this.#daemon.send({ type: "failed", stream: this.job.stream, code, message });
+    this.daemon.send({ type: "failed", stream: this.job.stream, code, message });
   }
 
   /** Sends a frame of text; `tokens` is what the frame says it has. */
@@ -96,7 +96,13 @@ export class ScriptedJob {
   frame(kind: 0 | 1, payload: Uint8Array, tokens: number, choice = 0): void {
     this.#digest.update(kind, choice, payload);
     this.completion += tokens;
-    this.#daemon.socket.send(encodeFrame({ stream: this.job.stream, kind, choice, tokens, payload }));
+    this.daemon.socket.send(encodeFrame({ stream: this.job.stream, kind, choice, tokens, payload }));
+  }
+
+  /** Sends a frame of any kind and choice that neither the digest nor the count knows of. */
+  send(kind: 0 | 1, choice: number, payload: string | Uint8Array, tokens = 1): void {
+    const bytes = typeof payload === "string" ? utf8ToBytes(payload) : payload;
+    this.daemon.socket.send(encodeFrame({ stream: this.job.stream, kind, choice, tokens, payload: bytes }));
   }
 
   /** The `done` message that tells the truth, unless something is changed before it is signed. */
@@ -105,7 +111,7 @@ export class ScriptedJob {
     const claim: Claim = {
       job: job.job,
       fence: job.fence,
-      daemon: this.#daemon.key.id,
+      daemon: this.daemon.key.id,
       model: job.model,
       usage: changes.usage ?? { prompt: 8, completion: this.completion },
       digest: { request: job.request_digest, response: this.#digest.hex(), salt: job.salt },
@@ -121,19 +127,19 @@ export class ScriptedJob {
       usage: claim.usage,
       finish_reason: "stop",
       digest: claim.digest,
-      signature: base64url(ed25519.sign(claimBytes(claim), this.#daemon.key.secret)),
+      signature: base64url(ed25519.sign(claimBytes(claim), this.daemon.key.secret)),
       ...changes,
     };
   }
 
   done(changes: Partial<Done> = {}, claimChanges: Partial<Claim> = {}): Done {
     const done = this.claim(changes, claimChanges);
-    this.#daemon.send(done);
+    this.daemon.send(done);
     return done;
   }
 }
 
-type JobHandler = (job: ScriptedJob) => void | Promise<void>;
+type JobHandler = (job: ScriptedJob) => unknown;
 
 /** Answers every job with the given words, a token each. */
 export function answering(words: readonly string[]): JobHandler {
@@ -152,6 +158,8 @@ export class ScriptedDaemon {
   /** Resolves with the close code and reason. */
   readonly closed: Promise<{ code: number; reason: string }>;
   onJob: JobHandler;
+  /** Whether it answers a challenge by itself. */
+  proves = true;
   #waiting: { matches: (message: RelayMessage) => boolean; resolve: (message: RelayMessage) => void }[] = [];
 
   constructor(key: DaemonKey, socket: AnySocket, onJob: JobHandler) {
@@ -174,7 +182,7 @@ export class ScriptedDaemon {
     this.received.push(message);
     for (const entry of this.#waiting.filter(({ matches }) => matches(message))) entry.resolve(message);
     this.#waiting = this.#waiting.filter(({ matches }) => !matches(message));
-    if (message.type === "challenge") {
+    if (message.type === "challenge" && this.proves) {
       const signature = ed25519.sign(proofBytes(message, this.key.id, PROTOCOL_VERSION), this.key.secret);
       this.send({ type: "proof", signature: base64url(signature) });
     }

@@ -1,11 +1,19 @@
 /** A whole network inside workerd: accounts, a model, scripted daemons, and the calls that users make. */
 
+import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
+import { afterEach } from "vitest";
 import type { AccountId } from "../../../core/ids.ts";
+import type { ReceiptBody } from "../../../core/receipt/body.ts";
 import { putModel } from "../../../db/catalog.ts";
 import { enrolDaemon } from "../../../db/daemons.ts";
+import { signReceipt } from "../../../durable-objects/shared/receipt-queue.ts";
+import { parseApiKey } from "../../../protocol/api-key.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
 import { SUBPROTOCOL } from "../../../protocol/daemon/messages.ts";
+import type { AccountRpc, Credentials } from "../../../protocol/internal/account.ts";
+import { verifyReceipt } from "../../../protocol/receipt.ts";
+import { configOf } from "../../../workers/config.ts";
 import { testSecrets } from "../../secrets.ts";
 import { testModel } from "../../support/models.ts";
 import { answering, daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
@@ -18,6 +26,11 @@ export interface TestAccount {
 }
 
 let opened = 0;
+const daemons: ScriptedDaemon[] = [];
+
+afterEach(() => {
+  for (const daemon of daemons.splice(0)) daemon.socket.close(1000, "end of test");
+});
 
 export function call(path: string, init: RequestInit = {}): Promise<Response> {
   return exports.default.fetch(`${ORIGIN}${path}`, init);
@@ -61,7 +74,7 @@ export async function addDaemon(
   options: {
     number?: number;
     model?: string;
-    onJob?: (job: ScriptedJob) => void | Promise<void>;
+    onJob?: (job: ScriptedJob) => unknown;
     offer?: Parameters<typeof offerOf>[1];
   } = {},
 ): Promise<ScriptedDaemon> {
@@ -84,7 +97,7 @@ export async function addDaemon(
 /** A socket to the relay, before anything was said. */
 export async function connect(
   number: number,
-  onJob: (job: ScriptedJob) => void | Promise<void> = () => {},
+  onJob: (job: ScriptedJob) => unknown = () => {},
 ): Promise<ScriptedDaemon> {
   const key = daemonKey(number);
   const response = await call(`/api/v1/connect?daemon=${key.id}`, {
@@ -93,7 +106,9 @@ export async function connect(
   const { webSocket } = response;
   if (webSocket === null) throw new Error(`no socket: ${response.status} ${await response.text()}`);
   webSocket.accept();
-  return new ScriptedDaemon(key, webSocket as never, onJob);
+  const daemon = new ScriptedDaemon(key, webSocket, onJob);
+  daemons.push(daemon);
+  return daemon;
 }
 
 async function connected(): Promise<string[]> {
@@ -127,6 +142,48 @@ export async function balance(apiKey: string): Promise<{ available: number; held
   return { available: Math.round(Number(available) * 1_000), held: Math.round(Number(held) * 1_000) };
 }
 
+/** The account's object, as other objects call it. */
+export function accountOf({ account, apiKey }: TestAccount): { rpc: AccountRpc; credentials: Credentials } {
+  const key = parseApiKey(apiKey, configOf(env).edgeKey);
+  if (key === null) throw new Error("the network does not know its own key");
+  const rpc = env.ACCOUNT.getByName(account) as unknown as AccountRpc;
+  return { rpc, credentials: { secretHash: key.secretHash } };
+}
+
+/** The account's receipts, oldest first. Each is signed as the network signs it and verified as anyone can. */
+export async function receiptsOf(account: TestAccount): Promise<ReceiptBody[]> {
+  const { rpc, credentials } = accountOf(account);
+  const answer = await rpc.entries(credentials, 0, 1_000);
+  if (!answer.ok) throw new Error(JSON.stringify(answer.refusal));
+  const bodies = answer.value.filter(({ type }) => type === "spent").map(({ body }) => body);
+  for (const body of bodies) {
+    const { checks, ok } = verifyReceipt(await signReceipt(env, body));
+    if (!ok) throw new Error(`a receipt does not verify: ${JSON.stringify(checks)}`);
+  }
+  return bodies.map((body) => JSON.parse(body) as ReceiptBody);
+}
+
+/** The one receipt of an account that had one job. */
+export async function onlyReceipt(account: TestAccount): Promise<ReceiptBody> {
+  const [receipt, ...more] = await receiptsOf(account);
+  if (receipt === undefined || more.length > 0) throw new Error(`${more.length + (receipt ? 1 : 0)} receipts`);
+  return receipt;
+}
+
+/** Takes an object's memory, open requests and sockets away at once, as the loss of its machine does. */
+export async function crash(stub: DurableObjectStub): Promise<void> {
+  await runInDurableObject(stub, (_object, state) => state.abort("lost")).catch(() => {});
+}
+
+/** A consumer with 1,200 credits, a provider's account, and the test model. */
+export async function openMarket(): Promise<{ consumer: TestAccount; provider: TestAccount }> {
+  await addModel();
+  return { consumer: await openAccount(), provider: await openAccount() };
+}
+
+/** What a consumer starts with, in millicredits. */
+export const STARTER = 1_200_000;
+
 /** Waits until something holds. */
 export async function until(condition: () => boolean | Promise<boolean>, what = "condition"): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
@@ -134,6 +191,18 @@ export async function until(condition: () => boolean | Promise<boolean>, what = 
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`waited too long for: ${what}`);
+}
+
+/** Reads a stream until a text has come. What follows stays to be read. */
+export async function readUntil(reader: ReadableStreamDefaultReader<Uint8Array>, text: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let seen = "";
+  while (!seen.includes(text)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`the stream ended without "${text}": ${seen}`);
+    seen += decoder.decode(value, { stream: true });
+  }
+  return seen;
 }
 
 /** The events of an SSE body: each event's data, `[DONE]` included. */
