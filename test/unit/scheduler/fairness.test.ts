@@ -68,7 +68,7 @@ describe("between accounts", () => {
   });
 
   it("lets two accounts that always have work differ by two of the largest charges at most", () => {
-    const sizes = fc.array(integer({ min: 1, max: 4_096 }), { minLength: 30, maxLength: 30 });
+    const sizes = fc.array(fc.integer({ min: 1, max: 4_096 }), { minLength: 30, maxLength: 30 });
     fc.assert(
       fc.property(sizes, sizes, (left, right) => {
         const pool = poolOf([daemon("one")]);
