@@ -3,7 +3,7 @@
  * provider with a daemon, and a real job through all of it. Ctrl-C stops it whole.
  */
 
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
@@ -52,6 +52,12 @@ function portOf(text: string | undefined): number {
 const started: Started[] = [];
 let stopping: Promise<void> | null = null;
 
+/** Remembers a process from its first moment on; one that comes after the stop goes at once. */
+function track(part: Started): void {
+  started.push(part);
+  if (stopping !== null) signalGroup(part, "SIGKILL");
+}
+
 /** Stops the provider first, so that it hands in what it has served, then the edge. A second call kills. */
 function stopAll(): Promise<void> {
   if (stopping !== null) {
@@ -84,16 +90,11 @@ async function bringUp(progress: Progress): Promise<void> {
     () => chooseEngine(ROOT, named),
     (choice) => (choice.isToy ? "none found, using the toy model tiny-miller" : engineLine(choice)),
   );
-  const edgeOptions = { root: ROOT, folder, port, secrets };
-  await progress.step("database", () => migrate(edgeOptions));
-  const { url } = await progress.step(
+  await progress.step("database", () => migrate({ root: ROOT, folder }));
+  const url = await progress.step(
     "edge",
-    async () => {
-      const { edge, url: at } = await startEdge(edgeOptions);
-      started.push(edge);
-      return { url: at };
-    },
-    (result) => result.url,
+    () => startEdge({ root: ROOT, folder, port, secrets, onStart: track }),
+    (at) => at,
   );
   const operator = new Operator(url, secrets.ADMIN_KEY);
   const accounts = await progress.step("catalog and accounts", async () => {
@@ -103,14 +104,10 @@ async function bringUp(progress: Progress): Promise<void> {
   });
   const model = firstModel(engine);
   const { consumer, provider } = accounts;
-  const { daemon } = await progress.step(
+  const daemon = await progress.step(
     "provider",
-    async () => {
-      const result = await startProvider({ root: ROOT, folder, url, apiKey: provider.apiKey, engine, model });
-      started.push(result.provider);
-      return result;
-    },
-    (result) => `daemon ${result.daemon}`,
+    () => startProvider({ root: ROOT, folder, url, apiKey: provider.apiKey, engine, model, onStart: track }),
+    (id) => `daemon ${id}`,
   );
   await writeDevFile(folder, {
     url,
@@ -128,7 +125,7 @@ async function bringUp(progress: Progress): Promise<void> {
     (result) =>
       `${result.tokens} tokens, ${result.cost} credits, first token after ${result.firstTokenMs.toFixed(0)} ms`,
   );
-  showResult(progress, { url, apiKey: consumer.apiKey, model, engine, answer: chunks.join(""), job });
+  showResult(progress, { folder, url, apiKey: consumer.apiKey, model, engine, answer: chunks.join(""), job });
 }
 
 function engineLine(engine: EngineChoice): string {
@@ -138,6 +135,7 @@ function engineLine(engine: EngineChoice): string {
 function showResult(
   progress: Progress,
   {
+    folder,
     url,
     apiKey,
     model,
@@ -145,6 +143,7 @@ function showResult(
     answer,
     job,
   }: {
+    folder: string;
     url: string;
     apiKey: string;
     model: string;
@@ -172,7 +171,7 @@ function showResult(
   say(`  API        ${url}/v1   (OpenAI's dialect)`);
   say(`  reference  ${url}/docs`);
   say(`  key        ${apiKey}`);
-  say("  all of it  .tollmill/dev.json   (logs beside it)");
+  say(`  all of it  ${relative(process.cwd(), join(folder, "dev.json"))}   (logs beside it)`);
   say();
   say(`  curl -N ${url}/v1/chat/completions \\`);
   say(`    -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\`);

@@ -14,6 +14,8 @@ export interface EdgeOptions {
   readonly folder: string;
   readonly port: number;
   readonly secrets: Secrets;
+  /** Told of the process as soon as it runs, so that it can be stopped before it is ready. */
+  readonly onStart: (edge: Started) => void;
 }
 
 /** Variables that keep wrangler from calling anybody. */
@@ -38,7 +40,7 @@ export async function checkPort(port: number): Promise<void> {
 }
 
 /** Brings D1's schema up to date. */
-export async function migrate({ root, folder }: EdgeOptions): Promise<void> {
+export async function migrate({ root, folder }: Pick<EdgeOptions, "root" | "folder">): Promise<void> {
   const args = ["d1", "migrations", "apply", "tollmill", "--local", "--persist-to", join(folder, "state")];
   await promisify(execFile)(process.execPath, [wrangler(root), ...args], {
     cwd: root,
@@ -46,8 +48,8 @@ export async function migrate({ root, folder }: EdgeOptions): Promise<void> {
   });
 }
 
-/** Starts the edge and waits until it answers. */
-export async function startEdge({ root, folder, port, secrets }: EdgeOptions): Promise<{ edge: Started; url: string }> {
+/** Starts the edge, waits until it answers, and gives its URL. */
+export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOptions): Promise<string> {
   const envFile = join(folder, "edge.env");
   await writePrivate(
     envFile,
@@ -61,12 +63,18 @@ export async function startEdge({ root, folder, port, secrets }: EdgeOptions): P
   const args = [wrangler(root), "dev", ...address, ...state, ...output];
   const edge = start("The edge", args, {
     cwd: root,
-    env: { ...process.env, ...QUIET },
+    // The environment would go before the file.
+    env: { ...without(process.env, Object.keys(secrets)), ...QUIET },
     logFile: join(folder, "edge.log"),
   });
+  onStart(edge);
   const url = `http://127.0.0.1:${port}`;
   await waitUntil(edge, READY_MS, async () => ((await fetch(`${url}/api/v1/status`)).ok ? true : null));
-  return { edge, url };
+  return url;
+}
+
+function without(env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 }
 
 function wrangler(root: string): string {

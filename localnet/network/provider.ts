@@ -39,16 +39,22 @@ export async function chooseEngine(root: string, named: readonly string[]): Prom
 async function enginesOf(root: string, flags: readonly string[]): Promise<EngineModel[]> {
   const { stdout } = await promisify(execFile)(process.execPath, [cli(root), "engines", "--json", ...flags], {
     cwd: root,
-  });
+  }).catch(sayWhatItSaid);
   return stdout
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => engineModel.parse(JSON.parse(line)));
 }
 
+/** The command's own words instead of its command line; the exit code stays. */
+function sayWhatItSaid(error: Error & { stderr?: string }): never {
+  if (error.stderr !== undefined && error.stderr !== "") error.message = error.stderr.trim().replace(/^error: /, "");
+  throw error;
+}
+
 const daemons = z.object({ data: z.array(z.object({ id: z.string(), connected: z.boolean() })) });
 
-/** Starts the daemon and waits until the network has it and its pool can route to it. */
+/** Starts the daemon, waits until the network has it and its pool can route to it, and gives its id. */
 export async function startProvider(options: {
   root: string;
   folder: string;
@@ -56,8 +62,10 @@ export async function startProvider(options: {
   apiKey: string;
   engine: EngineChoice;
   model: string;
-}): Promise<{ provider: Started; daemon: string }> {
-  const { root, folder, url, apiKey, engine, model } = options;
+  /** Told of the process as soon as it runs, so that it can be stopped before it is ready. */
+  onStart: (provider: Started) => void;
+}): Promise<string> {
+  const { root, folder, url, apiKey, engine, model, onStart } = options;
   // What a laptop draws: so that a small model's price covers its electricity on any machine.
   const power = engine.isToy ? ["--watts", "10"] : [];
   const home = join(folder, "daemon");
@@ -67,13 +75,13 @@ export async function startProvider(options: {
     env: { ...process.env, TOLLMILL_API_KEY: apiKey },
     logFile: join(folder, "daemon.log"),
   });
+  onStart(provider);
   const headers = { authorization: `Bearer ${apiKey}` };
-  const daemon = await waitUntil(provider, READY_MS, async () => {
+  return await waitUntil(provider, READY_MS, async () => {
     const list = daemons.parse(await (await fetch(`${url}/api/v1/daemons`, { headers })).json());
     const connected = list.data.find((entry) => entry.connected);
     return connected !== undefined && (await isRoutable(url, model)) ? connected.id : null;
   });
-  return { provider, daemon };
 }
 
 const modelShape = z.object({ supply: z.object({ daemons: z.number() }) });
