@@ -6,10 +6,10 @@ import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { type Refusal, refuse } from "../core/errors.ts";
 import { base62 } from "../core/ids.ts";
+import { emitError } from "../durable-objects/shared/events.ts";
 import { api } from "./api/index.ts";
 import { openApiDocument } from "./api/openapi.ts";
 import { errorsPage, referencePage } from "./docs.ts";
-import { emitError } from "./events.ts";
 import { gateway } from "./gateway/index.ts";
 import { type HttpEnv, refused } from "./http.ts";
 

@@ -1,8 +1,8 @@
 /** The Worker: what the platform calls, and the classes of its objects. */
 
+import { emit } from "../durable-objects/shared/events.ts";
 import { handleQueue } from "../queues/index.ts";
 import { app } from "./app.ts";
-import { emit } from "./events.ts";
 
 export { Account } from "../durable-objects/account/index.ts";
 export { Relay } from "../durable-objects/relay/index.ts";

@@ -92,7 +92,7 @@ describe("sources", () => {
   it("of the edge speak through the events module only", () => {
     const isConsole = (node: ts.Node) =>
       ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === "console";
-    const files = sourceFiles(edgeFolders).filter((path) => path !== "workers/events.ts");
+    const files = sourceFiles(edgeFolders).filter((path) => path !== "durable-objects/shared/events.ts");
     expect(files.flatMap((path) => walk(path, isConsole))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { type AccountId, base62, type KeyId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { putModel } from "../../db/catalog.ts";
 import { listDeadLetters } from "../../db/dead-letters.ts";
+import { emit } from "../../durable-objects/shared/events.ts";
 import { formatApiKey, secretHashOf } from "../../protocol/api-key.ts";
 import { catalogModel, modelId } from "../../protocol/catalog.ts";
 import { accountId } from "../../protocol/ids.ts";
@@ -19,7 +20,6 @@ import {
 import { idempotencyHeaders, timeText } from "../../protocol/network/common.ts";
 import { edgeMac } from "../auth.ts";
 import { configOf } from "../config.ts";
-import { emit } from "../events.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
 import { answers, byAdmin, byAdminWithJson, named, newApi, problems, takes } from "./app.ts";

@@ -1,9 +1,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import { LIMITS } from "../../core/limits.ts";
+import { emitError } from "../../durable-objects/shared/events.ts";
 import type { EntryRecord } from "../../protocol/internal/account.ts";
 import { ledgerPage, ledgerQuery } from "../../protocol/network/account.ts";
 import { timeText } from "../../protocol/network/common.ts";
-import { emitError } from "../events.ts";
 import { problem } from "../http.ts";
 import { byKey, named, newApi, problems } from "./app.ts";
 import { readEntries, streamEntries } from "./entries.ts";

@@ -7,11 +7,11 @@
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
+import { emitError } from "../../durable-objects/shared/events.ts";
 import type { AcquireRequest, AcquireResponse, Grant, RelayJob, RelayRefusal } from "../../protocol/internal/job.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { Config } from "../config.ts";
-import { emitError } from "../events.ts";
 import { onAccount } from "../objects.ts";
 
 /** Calls of an object that broke on the way are made again with the same job id. */
