@@ -91,20 +91,36 @@ const offer = z.object({
 });
 const accept = z.object({ type: z.literal("accept"), stream });
 const decline = z.object({ type: z.literal("decline"), stream, reason: text(256) });
+const finishReason = z.enum(["stop", "length", "tool_calls", "content_filter", "cancelled"]);
 const done = z.object({
   type: z.literal("done"),
-  /** The stream it ends; absent when a claim is sent again after a reconnect. */
+  /** The stream it ends; absent when a claim is sent again. */
   stream: stream.optional(),
   ticket: text(4_096),
   job: jobId,
   fence: count,
   model: text(128),
   usage: tokens,
-  finish_reason: z.enum(["stop", "length", "tool_calls", "content_filter", "cancelled"]),
+  finish_reason: finishReason,
+  /** One for each choice, where there are several; `finish_reason` is the first one's, or "cancelled". */
+  finish_reasons: z.array(finishReason).min(1).max(LIMITS.choices).optional(),
   digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
   signature,
 });
-const failed = z.object({ type: z.literal("failed"), stream, code: text(64), message: z.string().max(512) });
+const failed = z
+  .object({
+    type: z.literal("failed"),
+    /** The stream it ends; absent when the stream's connection was lost, and then `ticket` and `job` name the job. */
+    stream: stream.optional(),
+    ticket: text(4_096).optional(),
+    job: jobId.optional(),
+    code: text(64),
+    message: z.string().max(512),
+  })
+  .refine(({ stream, ticket, job }) => stream !== undefined || (ticket !== undefined && job !== undefined), {
+    path: ["stream"],
+    error: "must be there unless `ticket` and `job` are",
+  });
 const status = z.object({
   type: z.literal("status"),
   load: z.number().min(0).max(1),

@@ -59,7 +59,12 @@ describe("a daemon's message is accepted:", () => {
     ["decline", { type: "decline", stream: 0, reason: "busy" }],
     ["done", done],
     ["done again, after its stream", { ...done, stream: undefined }],
+    ["done with a reason for each choice", { ...done, finish_reasons: ["stop", "length"] }],
     ["failed", { type: "failed", stream: 1, code: "engine_error", message: "" }],
+    [
+      "failed for a job whose connection was lost",
+      { type: "failed", job, ticket: "ticket", code: "connection_lost", message: "" },
+    ],
     ["status", { type: "status", load: 0.5, thermal: "warm", queue: 2 }],
     ["drain", { type: "drain" }],
   ])("%s", (_, message) => {
@@ -108,6 +113,12 @@ describe("a daemon's message is refused, with the field that is wrong:", () => {
     ],
     ["done with a short salt", { ...done, digest: { ...digest, salt: "ab" } }, "digest.salt"],
     ["done for an unknown reason", { ...done, finish_reason: "bored" }, "finish_reason"],
+    [
+      "done with too many choices",
+      { ...done, finish_reasons: Array.from({ length: LIMITS.choices + 1 }, () => "stop") },
+      "finish_reasons",
+    ],
+    ["failed of nothing", { type: "failed", job, code: "connection_lost", message: "" }, "stream"],
     ["done with an endless ticket", { ...done, ticket: "x".repeat(4_097) }, "ticket"],
     ["failed with an endless message", { type: "failed", stream: 1, code: "x", message: "x".repeat(513) }, "message"],
     ["status past its whole", { type: "status", load: 1.1, queue: 0 }, "load"],
