@@ -4,6 +4,8 @@ import { newJobId } from "../../../core/ids.ts";
 import type { AcquireRequest } from "../../../protocol/internal/job.ts";
 import { schedulerName } from "../../../protocol/internal/names.ts";
 import { verifyReceipt } from "../../../protocol/receipt.ts";
+import { pseudonymOf } from "../../../workers/auth.ts";
+import { configOf } from "../../../workers/config.ts";
 import { receiptOf } from "../../support/receipts.ts";
 import { deliver, pack } from "../log/support.ts";
 import { call, holdJob, openAccount, settleJob, type TestAccount } from "./support.ts";
@@ -99,13 +101,30 @@ describe("a receipt", () => {
     expect(checks.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(["claim_signature"]);
   });
 
-  it("of anybody is served from the log, to the byte", async () => {
-    const logged = receiptOf();
+  it("is served from the log to its parties, to the byte, and to nobody else", async () => {
+    const [consumer, provider, other] = [await openAccount("a"), await openAccount("b"), await openAccount("c")];
+    const parties = { consumer: pseudonymOf(consumer.account, configOf(env)), provider: provider.account };
+    const logged = receiptOf({ facts: parties });
     await deliver([pack([logged])]);
     const { job: id } = JSON.parse(logged.body) as { job: string };
-    const { status, json } = await receipt(await openAccount(), id);
-    expect([status, json]).toEqual([200, logged]);
-    expect((await receipt(await openAccount(), id, "?n=1")).json.code).toBe("receipt_not_found");
+    for (const party of [consumer, provider]) {
+      const { status, json } = await receipt(party, id);
+      expect([status, json]).toEqual([200, logged]);
+      expect((await receipt(party, id, "?n=1")).json.code).toBe("receipt_not_found");
+    }
+    const [theirs, nobodys] = [await receipt(other, id), await receipt(other, newJobId(0, new Uint8Array(10)))];
+    expect([theirs.status, theirs.json]).toEqual([404, nobodys.json]);
+    expect(theirs.json.code).toBe("receipt_not_found");
+  });
+
+  it("is its provider's to read as soon as it is in the log", async () => {
+    const [consumer, provider] = [await openAccount("a"), await openAccount("b")];
+    const id = await holdJob(consumer);
+    await settleJob(consumer, id, provider.account);
+    expect((await receipt(provider, id)).status).toBe(404);
+    const { json: signed } = await receipt(consumer, id);
+    await deliver([pack([signed])]);
+    expect((await receipt(provider, id)).json).toEqual(signed);
   });
 
   it("is not there before the job has ended", async () => {

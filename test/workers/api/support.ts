@@ -97,9 +97,10 @@ export async function holdJob({ object, secretHash }: TestAccount, completion = 
   return job;
 }
 
-/** Settles a held job as a relay does: 100 prompt and 1,000 completion tokens, 82 credits. */
-export async function settleJob(account: TestAccount, job: JobId): Promise<string> {
-  const { price, charge: _charge, split: _split, seq: _seq, previous: _previous, v: _v, ...facts } = bodyOf();
+/** Settles a held job as a relay does: 100 prompt and 1,000 completion tokens, 82 credits for the provider. */
+export async function settleJob(account: TestAccount, job: JobId, provider?: AccountId): Promise<string> {
+  const options = provider === undefined ? {} : { facts: { provider } };
+  const { price, charge: _charge, split: _split, seq: _seq, previous: _previous, v: _v, ...facts } = bodyOf(options);
   const { asks, winning_ask, second_ask } = price;
   const posted = await account.object.post({
     ...facts,
