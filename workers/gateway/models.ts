@@ -32,10 +32,19 @@ export async function listModelObjects(c: Context<HttpEnv>): Promise<Response> {
 }
 
 export async function getModelObject(c: Context<HttpEnv>): Promise<Response> {
-  const id = decodeURIComponent(c.req.path.replace(/^\/v1\/models\//, ""));
-  const model = await findModel(c.env, id, Date.now());
+  const id = decoded(c.req.path.replace(/^\/v1\/models\//, ""));
+  const model = id === null ? undefined : await findModel(c.env, id, Date.now());
   if (model === undefined) return refused(c, refuse("model_not_found", { param: "model" }));
   return c.json(await modelObject(c.env, configOf(c.env), model));
+}
+
+/** A percent-encoded text, or null when what it encodes is not UTF-8. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 async function modelObject(env: Env, config: Config, model: CatalogModel): Promise<Record<string, unknown>> {
