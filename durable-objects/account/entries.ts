@@ -1,24 +1,14 @@
 /** The bodies of entries that are not receipts, in the same chain and the same canonical form. */
 
+import type { EntryType } from "../../core/account/entry-types.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Link } from "../../core/account/state.ts";
 import type { JobId } from "../../core/ids.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
 
-export const ENTRY_VERSION = "tollmill/entry/v1";
+export type { EntryType };
 
-/** The ledger's types of entry (economics.md §6), with the ends of holds that cost nothing. */
-export type EntryType =
-  | "spent"
-  | "bonus"
-  | "topup"
-  | "package"
-  | "allotment"
-  | "earned"
-  | "transfer"
-  | "expiry"
-  | "void"
-  | "hold_expired";
+export const ENTRY_VERSION = "tollmill/entry/v1";
 
 /** What a credit of a kind of lot is called in the ledger. */
 export const CREDIT_TYPE: Readonly<Record<LotKind, EntryType>> = {

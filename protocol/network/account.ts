@@ -1,6 +1,7 @@
 /** Shapes of an account's own pages: balance, ledger and API keys. */
 
 import { z } from "zod";
+import { ENTRY_TYPES } from "../../core/account/entry-types.ts";
 import { LOT_KINDS } from "../../core/account/lots.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { keyId } from "../ids.ts";
@@ -40,11 +41,7 @@ export const ledgerQuery = z.object({
   }),
   from: queryCount.optional().meta({ description: "The first sequence number wanted; 1 unless it says otherwise." }),
   limit: queryLimit.optional(),
-  type: z
-    .string()
-    .regex(/^[A-Za-z_]{1,32}$/, "must be a type of entry such as spent or bonus")
-    .optional()
-    .meta({ description: "Only entries of this type.", example: "spent" }),
+  type: z.enum(ENTRY_TYPES).optional().meta({ description: "Only entries of this type.", example: "spent" }),
 });
 
 export const ledgerEntry = z.object({

@@ -1,5 +1,6 @@
 /** An account's chain of entries, read page by page. */
 
+import type { EntryType } from "../../core/account/entry-types.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { Answer, EntryRecord } from "../../protocol/internal/account.ts";
 import { onAccount } from "../objects.ts";
@@ -14,7 +15,7 @@ export interface EntryQuery {
   readonly from: number;
   readonly limit: number;
   /** Only entries of this type. */
-  readonly type: string | undefined;
+  readonly type: EntryType | undefined;
 }
 
 export interface EntryPage {

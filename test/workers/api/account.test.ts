@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { ENTRY_TYPES } from "../../../core/account/entry-types.ts";
 import { GENESIS_HEAD } from "../../../core/account/state.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { ADMIN, call, holdJob, openAccount, settleJob, type TestAccount } from "./support.ts";
@@ -51,6 +52,10 @@ it("gives the ledger in pages whose bodies form a chain", async () => {
     expect(JSON.parse(body).previous).toBe(head);
     head = hashText(body);
   }
+});
+
+it.each(ENTRY_TYPES)("knows entries of type %s", async (type) => {
+  expect((await ledger(await openAccount(), `?type=${type}`)).status).toBe(200);
 });
 
 it("filters the ledger by type", async () => {
@@ -123,6 +128,7 @@ it.each([
   ["?limit=1001", "limit"],
   ["?limit=ten", "limit"],
   ["?type=a%20b", "type"],
+  ["?type=nonsense", "type"],
 ])("refuses %s by its parameter", async (query, param) => {
   const { status, json } = await ledger(await openAccount(), query);
   expect([status, json.code, json.param]).toEqual([400, "invalid_request", param]);

@@ -1,0 +1,15 @@
+/** The ledger's types of entry (economics.md §6), with the ends of holds that cost nothing. */
+
+export const ENTRY_TYPES = [
+  "spent",
+  "bonus",
+  "topup",
+  "package",
+  "allotment",
+  "earned",
+  "transfer",
+  "expiry",
+  "void",
+  "hold_expired",
+] as const;
+export type EntryType = (typeof ENTRY_TYPES)[number];
