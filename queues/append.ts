@@ -7,7 +7,6 @@
  */
 
 import { LIMITS } from "../core/limits.ts";
-import { GENESIS_PARAMETERS } from "../core/parameters.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
 import { rollUp } from "../core/receipt/rollup.ts";
 import { windowOf } from "../core/windows.ts";
@@ -34,30 +33,35 @@ export interface Appended {
   readonly poison: readonly Poison[];
 }
 
-type Stores = Pick<Env, "DB" | "SEGMENTS">;
+/** Where the log is kept, and how long its receipts wait before they can be settled. */
+export interface Log {
+  readonly DB: D1Database;
+  readonly SEGMENTS: R2Bucket;
+  readonly settlementDelayMs: number;
+}
 
 /**
  * Appends entries of different keys in their order and leaves out those that the log has. Entries that do not fit the
  * tables come back as poison. Throws on anything else; then at worst some of the entries were appended, each of them
  * whole, and the same call again appends the rest.
  */
-export async function append(entries: readonly Entry[], stores: Stores, now: number): Promise<Appended> {
+export async function append(entries: readonly Entry[], log: Log, now: number): Promise<Appended> {
   if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [] };
   for (let attempt = 0; attempt < LIMITS.appendAttempts; attempt++) {
-    const log = await readLog(
-      stores.DB,
+    const { size, existing } = await readLog(
+      log.DB,
       entries.map(({ body }) => body),
     );
-    const { fresh, duplicates, poison } = sift(entries, log.existing);
+    const { fresh, duplicates, poison } = sift(entries, existing);
     if (fresh.length === 0) return { appended: 0, duplicates, poison };
     try {
-      await write(fresh, log.size, stores, now);
+      await write(fresh, size, log, now);
       return { appended: fresh.length, duplicates, poison };
     } catch (error) {
       const failure = failureOf(error);
       if (failure === "unknown") throw error;
       if (failure === "unfit") {
-        const rest = await appendApart(fresh, stores, now);
+        const rest = await appendApart(fresh, log, now);
         return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison] };
       }
     }
@@ -66,7 +70,7 @@ export async function append(entries: readonly Entry[], stores: Stores, now: num
 }
 
 /** Appends halves by themselves, down to single entries: the one that does not fit is found, its neighbours get in. */
-async function appendApart(entries: readonly Entry[], stores: Stores, now: number): Promise<Appended> {
+async function appendApart(entries: readonly Entry[], log: Log, now: number): Promise<Appended> {
   const [only] = entries;
   if (only !== undefined && entries.length === 1) {
     return {
@@ -76,8 +80,8 @@ async function appendApart(entries: readonly Entry[], stores: Stores, now: numbe
     };
   }
   const middle = entries.length >> 1;
-  const first = await append(entries.slice(0, middle), stores, now);
-  const second = await append(entries.slice(middle), stores, now);
+  const first = await append(entries.slice(0, middle), log, now);
+  const second = await append(entries.slice(middle), log, now);
   return {
     appended: first.appended + second.appended,
     duplicates: first.duplicates + second.duplicates,
@@ -103,11 +107,12 @@ function sift(
 /** The reason for a receipt whose (job, n) another one has. */
 export const OTHER_RECEIPT = "the log has another receipt of this job and number";
 
-async function write(entries: readonly Entry[], size: number, { DB, SEGMENTS }: Stores, now: number): Promise<void> {
+async function write(entries: readonly Entry[], size: number, log: Log, now: number): Promise<void> {
+  const { DB, SEGMENTS, settlementDelayMs } = log;
   const segment = await makeSegment(entries.map(({ receipt }) => segmentLine(receipt)));
   // First the bytes: a segment without rows is litter, rows without a segment would be a hole in the log.
   await putSegment(SEGMENTS, segment);
-  const window = windowOf(now, GENESIS_PARAMETERS.settlementDelayMs);
+  const window = windowOf(now, settlementDelayMs);
   const rows = entries.map(({ body }, index) => {
     const { offset, length } = segment.places[index] as (typeof segment.places)[number];
     return { ...slim(body), log_index: size + index, window, segment: size, offset, length };

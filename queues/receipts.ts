@@ -1,6 +1,7 @@
 /** The receipts' consumer: the log's only appender (architecture.md, One job, step 7). */
 
 import { keyText } from "../db/log.ts";
+import { parametersOf } from "../durable-objects/shared/settings.ts";
 import { receiptsMessage } from "../protocol/internal/queue.ts";
 import { append, type Entry, OTHER_RECEIPT, type Poison } from "./append.ts";
 import { checkReceipt, type Network, networkOf } from "./check.ts";
@@ -26,7 +27,8 @@ export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: numb
   try {
     const network = await networkOf(env.TOLLMILL_NETWORK, env.NETWORK_SEED);
     const { entries, duplicates, poison } = await read(batch, network);
-    const result = await append(entries, env, now);
+    const { settlementDelayMs } = parametersOf(env);
+    const result = await append(entries, { DB: env.DB, SEGMENTS: env.SEGMENTS, settlementDelayMs }, now);
     const refused = [...poison, ...result.poison];
     // After the log, so that a failure there does not refuse the same receipts again each time the batch comes.
     await sendDeadLetters(refused, env, now);

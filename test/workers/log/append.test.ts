@@ -53,6 +53,14 @@ it("leaves a receipt that comes too late for a close to the window after it", as
   expect(closes).toEqual(["2026-11-22T18:00:00.000Z", "2026-11-23T00:00:00.000Z"]);
 });
 
+it("waits as long for a close as the network's parameters say", async () => {
+  const TOLLMILL_PARAMETERS = '{"settlementDelayMs":0}';
+  await deliver([pack(receiptsOf(1))], { now: Date.UTC(2026, 10, 22, 18), TOLLMILL_PARAMETERS });
+  expect((await rows())[0]?.window).toBe(Date.UTC(2026, 10, 22, 18));
+  const { summary, acked } = await deliver([pack([receiptOf({ index: 1 })])], { TOLLMILL_PARAMETERS: '{"speed":1}' });
+  expect([summary, acked]).toEqual([expect.objectContaining({ appended: 0, error: "unknown parameter speed" }), false]);
+});
+
 it("finds a receipt by its job and reads its bytes back", async () => {
   const [first, second] = receiptsOf(2);
   if (first === undefined || second === undefined) throw new Error("two were made");

@@ -34,7 +34,13 @@ export function captureLetters(): { letters: DeadLetter[]; queue: Queue } {
 /** Delivers a batch to the receipts' consumer; each body is one message. */
 export async function deliver(
   bodies: readonly unknown[],
-  options: { DB?: D1Database; SEGMENTS?: R2Bucket; DEAD_LETTERS?: Queue; now?: number } = {},
+  options: {
+    DB?: D1Database;
+    SEGMENTS?: R2Bucket;
+    DEAD_LETTERS?: Queue;
+    TOLLMILL_PARAMETERS?: string;
+    now?: number;
+  } = {},
 ) {
   const { now = TEST_TIME, ...bindings } = options;
   const { letters, queue } = captureLetters();
