@@ -6,7 +6,7 @@ import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import { affordableCompletion, priceAtRate, type Rate } from "../pricing.ts";
-import { formatCredits, type Millicredits, type Peg, sum, toMillicreditsCeil } from "../units.ts";
+import { formatCredits, type Millicredits, type NanoUsd, type Peg, sum, toMillicreditsCeil } from "../units.ts";
 import { coverage, draw, fundingOrder, shown } from "./lots.ts";
 import type { AccountState, Hold } from "./state.ts";
 
@@ -48,9 +48,20 @@ export function spendable(state: AccountState, lane: Lane, peg: Peg, now: number
 }
 
 /**
- * Decides a hold: the completion cap (what the request names, else min(model's default, what the balance affords), at
- * least 256 ◆), its worst price, and the lots that reserve it. Nothing is reserved in part.
+ * The completion tokens that each choice may have: what the request names, else min(model's default, what the budget
+ * affords), at least 256 ◆ (economics.md §6).
  */
+export function completionCapOf(
+  asked: Pick<HoldCommand, "rate" | "promptBound" | "completion" | "completionDefault" | "choices">,
+  budget: NanoUsd,
+  parameters: Parameters,
+): number {
+  if (asked.completion !== null) return asked.completion;
+  const affordable = Math.floor(affordableCompletion(asked.rate, asked.promptBound, budget) / asked.choices);
+  return Math.max(parameters.minimumCompletionTokens, Math.min(asked.completionDefault, affordable));
+}
+
+/** Decides a hold: the completion cap, its worst price, and the lots that reserve it. Nothing is reserved in part. */
 export function decideHold(
   state: AccountState,
   command: HoldCommand,
@@ -67,9 +78,7 @@ export function decideHold(
   if (balance < minimum) return stop("below_minimum_balance", minimum, balance);
 
   const budget = sum(sources.map(({ backing, amount }) => coverage(backing, amount, peg)));
-  const affordable = Math.floor(affordableCompletion(rate, promptBound, budget) / choices);
-  const completionCap =
-    command.completion ?? Math.max(parameters.minimumCompletionTokens, Math.min(command.completionDefault, affordable));
+  const completionCap = completionCapOf(command, budget, parameters);
   const price = priceAtRate(rate, { prompt: promptBound, completion: completionCap * choices });
   const { draws, covered } = draw(sources, price, peg);
   if (covered < price) return stop("insufficient_credits", toMillicreditsCeil(price, peg), balance);

@@ -1,10 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Balance } from "../../core/account/balance.ts";
+import { completionCapOf } from "../../core/account/hold.ts";
 import { refuse } from "../../core/errors.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
-import { affordableCompletion, perThousand, priceAtRate } from "../../core/pricing.ts";
+import { perThousand, priceAtRate } from "../../core/pricing.ts";
 import { formatCredits, GENESIS_PEG, type NanoUsd, sum, toMillicreditsCeil, toNanoUsdFloor } from "../../core/units.ts";
 import { estimate as estimateShape } from "../../protocol/network/jobs.ts";
 import { readJsonText } from "../body.ts";
@@ -51,12 +52,10 @@ estimate.openapi(postEstimate, async (c) => {
 
 /** What `hold` would decide for a balance (core/account/hold.ts), and what an answer of the usual length comes to. */
 function estimateOf(prepared: PreparedChat, balance: Balance, parameters: Parameters) {
-  const { lane, model, rate, promptBound, completion, choices } = prepared;
+  const { lane, model, rate, promptBound, choices } = prepared;
   const funding = balance.lots.filter(({ kind }) => LANE_TABLE[lane].funding.includes(kind));
-  const budget = toNanoUsdFloor(sum(funding.map(({ available }) => available)), GENESIS_PEG);
-  const affordable = Math.floor(affordableCompletion(rate, promptBound, budget) / choices);
-  const cap =
-    completion ?? Math.max(parameters.minimumCompletionTokens, Math.min(model.completion_default, affordable));
+  const budget = sum(funding.map(({ available }) => toNanoUsdFloor(available, GENESIS_PEG)));
+  const cap = completionCapOf({ ...prepared, completionDefault: model.completion_default }, budget, parameters);
   const price = (each: number) => priceAtRate(rate, { prompt: promptBound, completion: each * choices });
   const credits = (amount: NanoUsd) => formatCredits(toMillicreditsCeil(amount, GENESIS_PEG));
   return {
