@@ -77,6 +77,12 @@ export const ERRORS = {
   daemon_not_found: row(404, "not_found_error", "This account has no such daemon.", "GET /api/v1/daemons lists yours."),
   key_not_found: row(404, "not_found_error", "This account has no such key.", "GET /api/v1/keys lists yours."),
   account_not_found: row(404, "not_found_error", "There is no such account.", "Check the account id."),
+  dead_letter_not_found: row(
+    404,
+    "not_found_error",
+    "There is no such dead letter.",
+    "GET /api/v1/admin/dead-letters lists those that are open.",
+  ),
 
   // Who asked.
   missing_api_key: row(

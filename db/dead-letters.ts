@@ -1,7 +1,7 @@
 /** What the log refused, kept in D1 where an operator finds it. */
 
 import type { D1Database } from "@cloudflare/workers-types";
-import { and, count, desc, eq, isNull, lt, or } from "drizzle-orm";
+import { and, count, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import { LIMITS } from "../core/limits.ts";
 import { open } from "./client.ts";
 import { deadLetters } from "./schema.ts";
@@ -45,12 +45,9 @@ export async function countDeadLetters(db: D1Database): Promise<number> {
   return row?.open ?? 0;
 }
 
-/** Marks a letter as resolved, once; false when there is no open letter of that id. */
-export async function resolveDeadLetter(db: D1Database, id: string, at: number): Promise<boolean> {
-  const done = await open(db)
-    .update(deadLetters)
-    .set({ resolved_at: at })
-    .where(and(eq(deadLetters.id, id), isNull(deadLetters.resolved_at)))
-    .run();
-  return done.meta.changes === 1;
+/** Marks a letter as resolved. One that was resolved before keeps its time; null when there is no letter of that id. */
+export async function resolveDeadLetter(db: D1Database, id: string, at: number): Promise<DeadLetterRow | null> {
+  const resolved_at = sql`coalesce(${deadLetters.resolved_at}, ${at})`;
+  const [letter] = await open(db).update(deadLetters).set({ resolved_at }).where(eq(deadLetters.id, id)).returning();
+  return letter ?? null;
 }

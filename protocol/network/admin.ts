@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
-import { accountId, clientId } from "../ids.ts";
+import { accountId, clientId, hash } from "../ids.ts";
 import { creditsInput, idempotencyKey, queryLimit, time, usdInput } from "./common.ts";
 
 export const openAccount = z.strictObject({
@@ -53,15 +53,12 @@ export const deadLetterQuery = z.object({
   limit: queryLimit.optional(),
 });
 
-export const deadLetterPage = z.object({
-  data: z.array(
-    z.object({
-      id: z.string(),
-      at: time,
-      reason: z.string().meta({ example: "the body is not JSON" }),
-      item: z.string().meta({ description: "JSON text of what was refused, whole." }),
-      resolved_at: time.nullable(),
-    }),
-  ),
-  next: z.string().nullable(),
+export const deadLetter = z.object({
+  id: hash.meta({ description: "SHA-256 of the item, hex." }),
+  at: time,
+  reason: z.string().meta({ example: "the body is not JSON" }),
+  item: z.string().meta({ description: "JSON text of what was refused, whole." }),
+  resolved_at: time.nullable(),
 });
+
+export const deadLetterPage = z.object({ data: z.array(deadLetter), next: z.string().nullable() });

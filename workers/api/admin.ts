@@ -3,17 +3,18 @@ import { refuse } from "../../core/errors.ts";
 import { type AccountId, base62, type KeyId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { putModel } from "../../db/catalog.ts";
-import { listDeadLetters } from "../../db/dead-letters.ts";
+import { type DeadLetterRow, listDeadLetters, resolveDeadLetter } from "../../db/dead-letters.ts";
 import { emit } from "../../durable-objects/shared/events.ts";
 import { formatApiKey, secretHashOf } from "../../protocol/api-key.ts";
 import { catalogModel, modelId } from "../../protocol/catalog.ts";
-import { accountId } from "../../protocol/ids.ts";
+import { accountId, hash } from "../../protocol/ids.ts";
 import type { CreditCommand } from "../../protocol/internal/account.ts";
 import {
   creditAccount,
   credited,
   deadLetterPage,
   deadLetterQuery,
+  deadLetter as deadLetterShape,
   openAccount,
   openedAccount,
 } from "../../protocol/network/admin.ts";
@@ -29,6 +30,7 @@ const ACCOUNT_DOMAIN = "tollmill/admin-account/v1";
 const SECRET_DOMAIN = "tollmill/admin-secret/v1";
 
 const model = named("CatalogModel", catalogModel);
+const deadLetter = named("DeadLetter", deadLetterShape);
 const tags = ["Operations"];
 
 const putCatalogModel = createRoute({
@@ -80,7 +82,23 @@ const getDeadLetters = createRoute({
   description: "Receipts that could not be appended and that nobody has resolved, newest first.",
   ...byAdmin,
   request: { query: deadLetterQuery },
-  responses: { 200: answers(deadLetterPage, "A page of dead letters."), ...problems },
+  responses: {
+    200: answers(deadLetterPage.extend({ data: z.array(deadLetter) }), "A page of dead letters."),
+    ...problems,
+  },
+});
+
+const resolveLetter = createRoute({
+  method: "post",
+  path: "/admin/dead-letters/{id}/resolve",
+  tags,
+  summary: "Resolve a dead letter",
+  description:
+    "Takes a letter off the list once its cause is dealt with. Resolving twice changes nothing. When the log refuses the same " +
+    "item again, its letter is open again.",
+  ...byAdmin,
+  request: { params: z.object({ id: hash }) },
+  responses: { 200: answers(deadLetter, "The resolved letter."), ...problems },
 });
 
 export const admin = newApi();
@@ -136,10 +154,17 @@ admin.openapi(getDeadLetters, async (c) => {
   }
   const letters = await listDeadLetters(c.env.DB, { limit, ...(after === undefined ? {} : { after }) });
   const oldest = letters.at(-1);
-  const data = letters.map(({ at, resolved_at, ...letter }) => ({
-    ...letter,
-    at: timeText(at),
-    resolved_at: resolved_at === null ? null : timeText(resolved_at),
-  }));
-  return c.json({ data, next: oldest === undefined || letters.length < limit ? null : writePlace(oldest) }, 200);
+  const next = oldest === undefined || letters.length < limit ? null : writePlace(oldest);
+  return c.json({ data: letters.map(shownLetter), next }, 200);
 });
+
+admin.openapi(resolveLetter, async (c) => {
+  const letter = await resolveDeadLetter(c.env.DB, c.req.valid("param").id, Date.now());
+  if (letter === null) return problem(c, refuse("dead_letter_not_found"));
+  emit("dead_letter_resolved", { dead_letter: letter.id, request_id: c.var.requestId });
+  return c.json(shownLetter(letter), 200);
+});
+
+function shownLetter({ at, resolved_at, ...letter }: DeadLetterRow) {
+  return { ...letter, at: timeText(at), resolved_at: resolved_at === null ? null : timeText(resolved_at) };
+}

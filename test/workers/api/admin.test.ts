@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { hashText } from "../../../core/receipt/canonical.ts";
 import { addDeadLetters } from "../../../db/dead-letters.ts";
 import { ADMIN, call, openAccount } from "./support.ts";
 
@@ -141,6 +142,25 @@ describe("dead letters", () => {
     // The status may be a second old.
     const count = async () => (await call("/api/v1/status")).json.dead_letters;
     await expect.poll(count, { timeout: 3_000 }).toEqual({ count: 3 });
+  });
+
+  it("leave the list once they are resolved, however often that is said", async () => {
+    const [id, other] = [hashText("a"), hashText("b")];
+    const letter = { at: 1_796_000_000_000, reason: "poison", item: "{}" };
+    await addDeadLetters(env.DB, [
+      { id, ...letter },
+      { id: other, ...letter },
+    ]);
+    const resolve = (of: string) => call(`/api/v1/admin/dead-letters/${of}/resolve`, { method: "POST", key: ADMIN });
+    const first = await resolve(id);
+    expect(first.status).toBe(200);
+    expect(first.json).toMatchObject({ id, item: "{}", resolved_at: expect.stringMatching(/Z$/) });
+    expect((await resolve(id)).json).toEqual(first.json);
+    const { json } = await call("/api/v1/admin/dead-letters", { key: ADMIN });
+    expect(json.data.map((open: { id: string }) => open.id)).toEqual([other]);
+    const unknown = await resolve(hashText("c"));
+    expect([unknown.status, unknown.json.code]).toEqual([404, "dead_letter_not_found"]);
+    expect((await resolve("a")).json).toMatchObject({ code: "invalid_request", param: "id" });
   });
 
   it("refuse a cursor that is none", async () => {

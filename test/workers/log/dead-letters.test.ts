@@ -49,9 +49,9 @@ it("lets an operator resolve a letter once, and opens it again when the same is 
   await store([message("1", letter('"a"'))]);
   const [open] = await listDeadLetters(env.DB);
   const id = open?.id ?? "";
-  expect(await resolveDeadLetter(env.DB, id, 5_000)).toBe(true);
-  expect(await resolveDeadLetter(env.DB, id, 6_000)).toBe(false);
-  expect(await resolveDeadLetter(env.DB, "none", 6_000)).toBe(false);
+  expect(await resolveDeadLetter(env.DB, id, 5_000)).toEqual({ ...open, resolved_at: 5_000 });
+  expect(await resolveDeadLetter(env.DB, id, 6_000)).toEqual({ ...open, resolved_at: 5_000 });
+  expect(await resolveDeadLetter(env.DB, "none", 6_000)).toBeNull();
   expect(await countDeadLetters(env.DB)).toBe(0);
   await store([message("2", letter('"a"'))], 7_000);
   expect(await listDeadLetters(env.DB)).toMatchObject([{ id, at: 7_000, resolved_at: null }]);
