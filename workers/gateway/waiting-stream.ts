@@ -1,9 +1,8 @@
 /** A stream whose headers are sent while its job still waits: comments with the queue position until it is served. */
 
-import type { Refusal } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { toOpenAiError } from "../../protocol/errors.ts";
 import type { PoolJob } from "../../protocol/internal/pool.ts";
+import { errorEvent, type StreamHead } from "../../protocol/openai/stream.ts";
 import type { Opened } from "./open-job.ts";
 
 const encoder = new TextEncoder();
@@ -12,7 +11,7 @@ const encoder = new TextEncoder();
 export function waitingStream(
   opened: Promise<Opened>,
   position: () => Promise<PoolJob>,
-  head: { readonly id: string; readonly created: number; readonly model: string },
+  head: StreamHead,
 ): { body: ReadableStream; done: Promise<void> } {
   const { readable, writable } = new IdentityTransformStream();
   return { body: readable, done: fill(writable, opened, position, head) };
@@ -22,7 +21,7 @@ async function fill(
   writable: WritableStream<Uint8Array>,
   opened: Promise<Opened>,
   position: () => Promise<PoolJob>,
-  head: object,
+  head: StreamHead,
 ): Promise<void> {
   const writer = writable.getWriter();
   let result: Opened | undefined;
@@ -36,23 +35,12 @@ async function fill(
     await result.response.body.pipeTo(writable);
     return;
   }
-  if (result.type === "refused") await writer.write(encoder.encode(errorEvent(result.refusal, head)));
+  if (result.type === "refused") await writer.write(encoder.encode(errorEvent(head, result.refusal)));
   await writer.close();
 }
 
 function commentOf(job: PoolJob): string {
   return job.type === "queued" ? `: waiting, position ${job.position}\n\n` : ": waiting\n\n";
-}
-
-/** The event that ends a stream which cannot be served. */
-export function errorEvent(refusal: Refusal, head: object): string {
-  const chunk = {
-    ...head,
-    object: "chat.completion.chunk",
-    choices: [{ index: 0, delta: {}, finish_reason: "error" }],
-    ...toOpenAiError(refusal),
-  };
-  return `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n`;
 }
 
 function delay(ms: number): Promise<undefined> {
