@@ -2,6 +2,7 @@
 
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { LANES } from "../../core/lanes.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { chatRequest } from "../../protocol/openai/chat.ts";
 import type { HttpEnv } from "../http.ts";
 import { named } from "./app.ts";
@@ -77,6 +78,17 @@ const openAiError = z.object({
   }),
 });
 
+const idempotencyKey = z
+  .string()
+  .max(LIMITS.idempotencyKeyCharacters)
+  .meta({
+    description:
+      "Printable ASCII characters. The key is remembered on the UTC day it was used on and the day after: the same key and body " +
+      "are refused while the job runs (`in_progress`) and once it has left a receipt (`already_completed`), and another body is " +
+      "refused too (`idempotency_mismatch`). A key whose job left no receipt, and so was charged nothing, may be used again.",
+    example: "0d7c9b6e-3f1a-4c52-9d8e-2b7a6f5e4d3c",
+  });
+
 const EXAMPLE = { model: "tiny-miller", messages: [{ role: "user", content: "What is a receipt?" }], stream: true };
 
 /** Adds the calls under /v1 to a registry. */
@@ -101,7 +113,7 @@ export function describeInference(registry: Registry): void {
       "reserved before the job is queued; what was used is charged, and the last chunk's `usage` (or the body's) says how much. " +
       "An `Idempotency-Key` keeps a repetition from being charged twice.",
     request: {
-      headers: z.object({ "idempotency-key": z.string().max(255).optional() }),
+      headers: z.object({ "idempotency-key": idempotencyKey.optional() }),
       body: { required: true, content: { "application/json": { schema: request, example: EXAMPLE } } },
     },
     responses: {

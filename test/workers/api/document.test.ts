@@ -7,7 +7,7 @@ interface Operation {
   readonly summary: string;
   readonly description: string;
   readonly security: Record<string, unknown>[];
-  readonly parameters?: { name: string; in: string }[];
+  readonly parameters?: { name: string; in: string; description?: string; schema?: { description?: string } }[];
   readonly requestBody?: { content: Record<string, { schema: object }> };
   readonly responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
 }
@@ -62,7 +62,14 @@ describe("the document", () => {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     const declared = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
     expect(declared.map(({ name }) => name)).toEqual(inPath);
-    expect(operation.requestBody !== undefined).toBe(["post", "put"].includes(method));
+    const takesBody = ["post", "put"].includes(method) && !path.endsWith("/resolve");
+    expect(operation.requestBody !== undefined).toBe(takesBody);
+  });
+
+  it("says how long an Idempotency-Key is remembered", () => {
+    const headers = document.paths["/v1/chat/completions"]?.post?.parameters;
+    const key = headers?.find(({ name }) => name === "idempotency-key");
+    expect(key?.description ?? key?.schema?.description).toMatch(/on the UTC day it was used on and the day after/);
   });
 });
 
