@@ -1,11 +1,10 @@
 /** The headers that a job's answer carries (interfaces.md §1). */
 
 import type { JobId } from "../../core/ids.ts";
+import { DAY_MS } from "../../core/time.ts";
 import { formatCredits } from "../../core/units.ts";
 import type { HeldTerms } from "../../protocol/internal/account.ts";
 import type { Grant } from "../../protocol/internal/job.ts";
-
-const DAY_MS = 86_400_000;
 
 /** When credits refresh next: 00:00 UTC, RFC 3339. */
 export function refreshAt(now: number): string {
