@@ -13,7 +13,13 @@ export function composeClaim(job: Job, end: JobEnd & { type: "answered" }, ident
     type: "done",
     ticket: job.ticket,
     ...claim,
-    finish_reason: end.finishReason,
+    ...reasonsOf(end.finishReasons),
     signature: identity.sign(claimBytes({ ...claim, daemon: identity.id })),
   };
+}
+
+/** A single choice's reason is said once. */
+function reasonsOf(reasons: (JobEnd & { type: "answered" })["finishReasons"]) {
+  const [first = "stop"] = reasons;
+  return { finish_reason: first, ...(reasons.length > 1 ? { finish_reasons: [...reasons] } : {}) };
 }

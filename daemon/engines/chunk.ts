@@ -29,10 +29,23 @@ const choice = z.object({
   finish_reason: z.string().nullish(),
 });
 const usage = z.object({ prompt_tokens: z.int().min(0), completion_tokens: z.int().min(0).default(0) });
+/** llama.cpp's: the tokens that it read, and those that it knew from the request before. */
+const timings = z.object({ prompt_n: z.int().min(0), cache_n: z.int().min(0) });
 
-export const chunk = z.object({ choices: z.array(choice).default([]), usage: usage.nullish() });
+export const chunk = z.object({
+  choices: z.array(choice).default([]),
+  usage: usage.nullish(),
+  // Other servers have timings of their own, and older ones do not tell what was cached: then nothing is known.
+  timings: timings.optional().catch(undefined),
+});
 export type Chunk = z.infer<typeof chunk>;
 type Choice = z.infer<typeof choice>;
+
+/** The prompt's tokens where this chunk tells them, else null. */
+export function promptTokensOf({ usage, timings }: Chunk): number | null {
+  if (usage != null) return usage.prompt_tokens;
+  return timings === undefined ? null : timings.prompt_n + timings.cache_n;
+}
 
 /** The pieces of a choice of one chunk. `counted` are its tokens where the engine counts as it goes. */
 export function piecesOf(part: Choice, counted: number | null): EnginePiece[] {

@@ -32,10 +32,10 @@ export type EngineEvent =
   /** The prompt's tokens, as soon as the engine tells them. */
   | { readonly type: "prompt"; readonly tokens: number }
   | EnginePiece
-  /** The last event. `usage` is null when the engine counts nothing itself. */
+  /** The last event, with a reason for each choice. `usage` is null when the engine counts nothing itself. */
   | {
       readonly type: "end";
-      readonly finishReason: FinishReason;
+      readonly finishReasons: readonly FinishReason[];
       readonly usage: { readonly prompt: number; readonly completion: number } | null;
     };
 

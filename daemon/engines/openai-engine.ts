@@ -1,7 +1,7 @@
 /** Any engine that speaks OpenAI's dialect over HTTP: Ollama, vLLM, llama.cpp's server, LM Studio and others. */
 
 import { createParser } from "eventsource-parser";
-import { type Chunk, chunk, finishReasonOf, piecesOf } from "./chunk.ts";
+import { type Chunk, chunk, finishReasonOf, piecesOf, promptTokensOf } from "./chunk.ts";
 import {
   type Engine,
   EngineError,
@@ -52,7 +52,7 @@ export class OpenAiEngine implements Engine {
       const response = await this.#post(request, signal);
       const type = response.headers.get("content-type") ?? "";
       const chunks = type.includes("text/event-stream") ? streamed(response) : whole(response);
-      yield* new Reading(request.choices, this.#options.kind.continuousUsage).events(chunks);
+      yield* new Reading(request.choices, this.#options.kind.progress === "usage").events(chunks);
     } catch (error) {
       throw engineTrouble(error);
     }
@@ -72,7 +72,8 @@ export class OpenAiEngine implements Engine {
         // Several engines know only the older name, and would answer without an end.
         max_tokens: request.completionCap,
         stream: true,
-        stream_options: { include_usage: true, ...(kind.continuousUsage ? { continuous_usage_stats: true } : {}) },
+        stream_options: { include_usage: true, ...(kind.progress === "usage" ? { continuous_usage_stats: true } : {}) },
+        ...(kind.progress === "timings" ? { timings_per_token: true } : {}),
       }),
       signal,
     });
@@ -105,18 +106,20 @@ class Reading {
         if (choice.index < this.#choices) yield* piecesOf(choice, counted);
       }
     }
-    const finishReason = this.#finished.get(0) ?? [...this.#finished.values()][0];
-    if (finishReason === undefined) throw new EngineError("engine_error", "The engine's answer has no finish reason.");
-    yield { type: "end", finishReason, usage: this.#usage };
+    const [some] = this.#finished.values();
+    if (some === undefined) throw new EngineError("engine_error", "The engine's answer has no finish reason.");
+    const finishReasons = Array.from({ length: this.#choices }, (_, choice) => this.#finished.get(choice) ?? some);
+    yield { type: "end", finishReasons, usage: this.#usage };
   }
 
   *#prompt(part: Chunk): Generator<EngineEvent, void, void> {
-    if (part.usage == null) return;
-    const { prompt_tokens: prompt, completion_tokens: completion } = part.usage;
-    this.#usage = { prompt, completion };
-    if (this.#promptKnown) return;
+    if (part.usage != null) {
+      this.#usage = { prompt: part.usage.prompt_tokens, completion: part.usage.completion_tokens };
+    }
+    const tokens = promptTokensOf(part);
+    if (this.#promptKnown || tokens === null) return;
     this.#promptKnown = true;
-    yield { type: "prompt", tokens: prompt };
+    yield { type: "prompt", tokens };
   }
 
   /** The tokens of this chunk by the running count, or null when there is none. */

@@ -13,6 +13,7 @@ import type { Identity } from "../identity/key-file.ts";
 import type { Log } from "../output/log.ts";
 import type { Channel } from "./channel.ts";
 import type { FlushParameters } from "./flush-policy.ts";
+import { estimatePrompt } from "./prompt-estimate.ts";
 import { type JobEnd, RunningJob } from "./running-job.ts";
 
 export interface JobDeskOptions {
@@ -68,15 +69,15 @@ export class JobDesk {
       return;
     }
     if (!channel.send({ type: "accept", stream: job.stream })) return;
-    const request = prepare(job, model);
-    if (request === null) {
+    const prepared = prepare(job, model);
+    if (prepared === null) {
       const message = "The request is not a chat completion that this daemon understands.";
       channel.send({ type: "failed", stream: job.stream, code: "invalid_request", message });
       log.error("job_failed", { job: job.job, code: "invalid_request" });
       return;
     }
     const { engine, now } = this.#options;
-    const running = new RunningJob({ job, request, engine, channel, flush, now });
+    const running = new RunningJob({ job, ...prepared, engine, channel, flush, now });
     const ended = this.#run(job, running, channel);
     this.#running.set(keyOf(channel, job.stream), { job: running, channel, ended });
     this.#options.onLoad(this.running);
@@ -183,13 +184,11 @@ export class JobDesk {
 }
 
 /** What the engine is asked; null when the body is no chat completion. */
-function prepare(job: Job, model: ServedModel): EngineRequest | null {
+function prepare(job: Job, model: ServedModel): { request: EngineRequest; promptEstimate: number } | null {
   const parsed = chatRequest.safeParse(job.request);
   if (!parsed.success) return null;
   const completionCap = parsed.data.max_completion_tokens ?? parsed.data.max_tokens ?? model.offered.context;
-  return {
-    body: engineRequest(parsed.data, model.engineName, completionCap),
-    choices: parsed.data.n ?? 1,
-    completionCap,
-  };
+  const body = engineRequest(parsed.data, model.engineName, completionCap);
+  const request = { body, choices: parsed.data.n ?? 1, completionCap };
+  return { request, promptEstimate: estimatePrompt(parsed.data.messages) };
 }

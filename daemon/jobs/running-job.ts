@@ -22,10 +22,14 @@ import { Gate } from "./gate.ts";
 /** Why a job is stopped from outside: its consumer left, its time is over, or the connection or the daemon goes away. */
 export type StopReason = "cancelled" | "deadline" | "aborted";
 
+type EndReason = FinishReason | "cancelled";
+
 export type JobEnd =
   | {
       readonly type: "answered";
-      readonly finishReason: FinishReason | "cancelled";
+      /** One for each choice; what ends a job from outside ends all of them. */
+      readonly finishReasons: readonly EndReason[];
+      /** `prompt` is an estimate where the engine did not tell it before the job ended. */
       readonly usage: { readonly prompt: number; readonly completion: number };
       /** Of exactly the payload bytes that were sent, hex. */
       readonly digest: string;
@@ -36,6 +40,8 @@ export type JobEnd =
 export interface RunningJobOptions {
   readonly job: Job;
   readonly request: EngineRequest;
+  /** What the prompt is claimed to have, in tokens, if the engine never tells. */
+  readonly promptEstimate: number;
   readonly engine: Engine;
   readonly channel: Channel;
   readonly flush: FlushParameters;
@@ -54,7 +60,7 @@ export class RunningJob {
   #flushed: { first: number | null; last: number | null } = { first: null, last: null };
   #flushTimer: NodeJS.Timeout | undefined;
   #ended = false;
-  #promptTokens = 0;
+  #promptTokens: number | null = null;
   /** Completion tokens that the engine has given to each choice. */
   readonly #given: number[];
 
@@ -112,8 +118,8 @@ export class RunningJob {
       if (step.event.done) throw new EngineError("engine_error", "The engine's answer broke off.");
       const event = step.event.value;
       if (event.type === "prompt") this.#promptTokens = event.tokens;
-      else if (event.type === "end") return await this.#endAnswered(event.finishReason, event.usage);
-      else if (!this.#accept(event)) return await this.#endAnswered("length", null);
+      else if (event.type === "end") return await this.#endAnswered(event.finishReasons, event.usage);
+      else if (!this.#accept(event)) return await this.#endAnswered(this.#all("length"), null);
     }
   }
 
@@ -167,14 +173,14 @@ export class RunningJob {
   }
 
   async #endAnswered(
-    finishReason: FinishReason,
+    finishReasons: readonly FinishReason[],
     usage: { prompt: number; completion: number } | null,
   ): Promise<JobEnd> {
     // A reader that has asked for a pause gets the rest when it is ready, or not at all.
     const stop = await Promise.race([this.#stopped.promise, this.#gate.passed()]);
     if (stop !== undefined) return this.#endStopped(stop.stop);
     if (usage !== null) this.#promptTokens = usage.prompt;
-    const end = this.#answered(finishReason, this.#cutter.finish(usage?.completion ?? null));
+    const end = this.#answered(finishReasons, this.#cutter.finish(usage?.completion ?? null));
     if (end.type !== "answered" || usage === null || usage.completion >= end.usage.completion) return end;
     // Frames have gone out with more tokens than the engine says there were; what it says is what is claimed.
     return { ...end, usage: { ...end.usage, completion: usage.completion } };
@@ -183,14 +189,19 @@ export class RunningJob {
   #endStopped(reason: StopReason): JobEnd {
     if (reason === "aborted") return { type: "aborted" };
     // Who cancelled reads no more, so what is still pending is neither sent nor claimed.
-    if (reason === "cancelled") return this.#answered("cancelled", []);
-    return this.#answered("length", this.#cutter.finish(null));
+    if (reason === "cancelled") return this.#answered(this.#all("cancelled"), []);
+    return this.#answered(this.#all("length"), this.#cutter.finish(null));
   }
 
-  #answered(finishReason: FinishReason | "cancelled", frames: readonly Uint8Array[]): JobEnd {
+  #all<Reason extends EndReason>(reason: Reason): Reason[] {
+    return Array.from({ length: this.#options.request.choices }, () => reason);
+  }
+
+  #answered(finishReasons: readonly EndReason[], frames: readonly Uint8Array[]): JobEnd {
     this.#send(frames);
-    const usage = { prompt: this.#promptTokens, completion: this.#cutter.sentTokens };
-    return { type: "answered", finishReason, usage, digest: this.#cutter.digest };
+    const prompt = this.#promptTokens ?? this.#options.promptEstimate;
+    const usage = { prompt, completion: this.#cutter.sentTokens };
+    return { type: "answered", finishReasons, usage, digest: this.#cutter.digest };
   }
 }
 

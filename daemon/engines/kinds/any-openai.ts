@@ -5,7 +5,7 @@ import { COMMON_FEATURES, type EngineKind, modelList } from "./kind.ts";
 export const anyOpenAi: EngineKind = {
   name: "OpenAI-compatible engine",
   port: null,
-  continuousUsage: false,
+  progress: null,
 
   async identify(ask) {
     return (await ask("/v1/models", modelList)) === null ? null : { label: "OpenAI-compatible engine", slots: null };

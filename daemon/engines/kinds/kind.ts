@@ -15,8 +15,11 @@ export interface EngineKind {
   readonly name: string;
   /** Where it listens unless it was told otherwise. */
   readonly port: number | null;
-  /** Whether it counts tokens in every chunk when asked to. */
-  readonly continuousUsage: boolean;
+  /**
+   * What it tells in every chunk when asked to: OpenAI's usage, or llama.cpp's timings, which have the prompt's tokens.
+   * Null for an engine that tells them in the last chunk alone, so that whoever stops it before never learns them.
+   */
+  readonly progress: "usage" | "timings" | null;
   /** Null when the server is not of this kind. */
   identify(ask: Ask): Promise<Identified | null>;
   /** Null when the server does not answer. */

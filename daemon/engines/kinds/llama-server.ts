@@ -13,7 +13,7 @@ const props = z.object({
 export const llamaServer: EngineKind = {
   name: "llama.cpp server",
   port: 8_080,
-  continuousUsage: false,
+  progress: "timings",
 
   async identify(ask) {
     const found = await ask("/props", props);

@@ -20,7 +20,7 @@ const models = z.object({
 export const lmStudio: EngineKind = {
   name: "LM Studio",
   port: 1_234,
-  continuousUsage: false,
+  progress: null,
 
   async identify(ask) {
     // An empty list has nothing in it that only LM Studio would say, and nothing to serve.

@@ -16,7 +16,7 @@ const shown = z.object({ capabilities: z.array(z.string()).optional(), parameter
 export const ollama: EngineKind = {
   name: "Ollama",
   port: 11_434,
-  continuousUsage: false,
+  progress: null,
 
   async identify(ask) {
     // Many servers tell a version; only Ollama lists its models under tags.

@@ -7,7 +7,7 @@ const version = z.object({ version: z.string() });
 export const vllm: EngineKind = {
   name: "vLLM",
   port: 8_000,
-  continuousUsage: true,
+  progress: "usage",
 
   async identify(ask) {
     const list = await ask("/v1/models", modelList);

@@ -135,7 +135,7 @@ export class LlamaEngine implements Engine {
 
     const { temperature, top_p: topP, seed, stop, logprobs, top_logprobs: top } = parsed.data;
     const firstSeed = seed ?? randomInt(2 ** 31);
-    const finished: FinishReason[] = [];
+    const finishReasons = Array.from({ length: request.choices }, (): FinishReason => "stop");
     let completion = 0;
     const choices = Array.from({ length: request.choices }, (_, choice) => {
       const sampling: Sampling = {
@@ -149,13 +149,13 @@ export class LlamaEngine implements Engine {
         topLogprobs: logprobs === true ? (top ?? 0) : null,
         most: Math.min(request.completionCap, room),
       };
-      return this.#choice(choice, prompt, sampling, signal, (reason) => (finished[choice] = reason));
+      return this.#choice(choice, prompt, sampling, signal, (reason) => (finishReasons[choice] = reason));
     });
     for await (const piece of mergeStreams(choices)) {
       completion += piece.tokens;
       yield piece;
     }
-    yield { type: "end", finishReason: finished[0] ?? "stop", usage: { prompt: prompt.tokens.length, completion } };
+    yield { type: "end", finishReasons, usage: { prompt: prompt.tokens.length, completion } };
   }
 
   async close(): Promise<void> {

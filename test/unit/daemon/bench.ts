@@ -86,5 +86,5 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
 async function* quickMeasure() {
   await Promise.resolve();
   yield { type: "text", choice: 0, text: "one two", tokens: 2 } as const;
-  yield { type: "end", finishReason: "stop", usage: { prompt: 3, completion: 2 } } as const;
+  yield { type: "end", finishReasons: ["stop"], usage: { prompt: 3, completion: 2 } } as const;
 }

@@ -85,13 +85,15 @@ describe("finding an engine", () => {
 /** A request to an engine behind a URL that streams what the test wrote. */
 async function ask(
   stream: string | readonly Uint8Array[],
-  options: { vllm?: boolean; choices?: number; status?: number; type?: string } = {},
+  options: { vllm?: boolean; llamaServer?: boolean; choices?: number; status?: number; type?: string } = {},
 ) {
   const bodies: Record<string, unknown>[] = [];
   const list = openAiList(options.vllm === true ? "vllm" : "me", "m");
   const url = await serveHttp((request, response, body) => {
     if (request.url === "/v1/models") {
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(list));
+    } else if (request.url === "/props" && options.llamaServer === true) {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(LLAMA_PROPS));
     } else if (request.url === "/v1/chat/completions") {
       bodies.push(JSON.parse(body) as Record<string, unknown>);
       response.writeHead(options.status ?? 200, { "content-type": options.type ?? "text/event-stream" });
@@ -130,7 +132,7 @@ describe("an OpenAI-compatible engine", () => {
       { type: "text", choice: 0, text: "He", tokens: 1 },
       { type: "text", choice: 0, text: "y", tokens: 1 },
       { type: "prompt", tokens: 5 },
-      { type: "end", finishReason: "stop", usage: { prompt: 5, completion: 3 } },
+      { type: "end", finishReasons: ["stop"], usage: { prompt: 5, completion: 3 } },
     ]);
     expect(bodies[0]).toEqual({
       model: "m",
@@ -161,8 +163,41 @@ describe("an OpenAI-compatible engine", () => {
     const events = await run();
     expect(events.flatMap((event) => (event.type === "text" ? [event.tokens] : []))).toEqual([3, 1, 1]);
     expect(events.at(0)).toEqual({ type: "prompt", tokens: 9 });
-    expect(events.at(-1)).toEqual({ type: "end", finishReason: "length", usage: { prompt: 9, completion: 5 } });
+    expect(events.at(-1)).toEqual({ type: "end", finishReasons: ["length"], usage: { prompt: 9, completion: 5 } });
     expect(bodies[0]?.["stream_options"]).toEqual({ include_usage: true, continuous_usage_stats: true });
+  });
+
+  it("learns the prompt's tokens from llama.cpp's timings before the answer's first piece", async () => {
+    const { run, bodies } = await ask(
+      sse(
+        chunk({ content: "a" }, { timings: { cache_n: 30, prompt_n: 4, predicted_n: 1, prompt_ms: 1.5 } }),
+        chunk({ content: "b" }, { timings: { cache_n: 30, prompt_n: 4, predicted_n: 2, prompt_ms: 1.5 } }),
+        FINISH,
+        { choices: [], ...usage(34, 2) },
+        "[DONE]",
+      ),
+      { llamaServer: true },
+    );
+    expect(await run()).toEqual([
+      { type: "prompt", tokens: 34 },
+      { type: "text", choice: 0, text: "a", tokens: 1 },
+      { type: "text", choice: 0, text: "b", tokens: 1 },
+      { type: "end", finishReasons: ["stop"], usage: { prompt: 34, completion: 2 } },
+    ]);
+    expect(bodies[0]).toMatchObject({ timings_per_token: true, stream_options: { include_usage: true } });
+  });
+
+  it("takes no prompt's tokens from timings that leave out the cached ones, or that are another server's", async () => {
+    for (const timings of [{ prompt_n: 4 }, { cache_n: -1, prompt_n: 4 }, "1.5 s", null]) {
+      const { run } = await ask(sse(chunk({ content: "a" }, { timings }), FINISH), { llamaServer: true });
+      expect((await run()).map(({ type }) => type)).toEqual(["text", "end"]);
+    }
+  });
+
+  it("tells for each choice why it ended, and for one that it forgot what it said of another", async () => {
+    const ended = (index: number, reason: string) => chunk({}, {}, { index, finish_reason: reason });
+    const { run } = await ask(sse(chunk({ content: "a" }), ended(2, "length"), ended(0, "tool_calls")), { choices: 4 });
+    expect((await run()).at(-1)).toMatchObject({ finishReasons: ["tool_calls", "length", "length", "length"] });
   });
 
   it("passes on tool calls, reasoning and log probabilities, and counts by the latter", async () => {
@@ -194,7 +229,7 @@ describe("an OpenAI-compatible engine", () => {
       },
       { type: "text", choice: 0, text: "ab", tokens: 2 },
       { type: "structured", choice: 0, delta: { logprobs }, tokens: 0 },
-      { type: "end", finishReason: "tool_calls", usage: null },
+      { type: "end", finishReasons: ["tool_calls"], usage: null },
     ]);
   });
 

@@ -59,7 +59,7 @@ describe("when frames go", () => {
           yield { type: "text", choice: 0, text: "x", tokens: 1 };
           await new Promise((resolve) => setTimeout(resolve, i < 200 ? 10 : 2));
         }
-        yield { type: "end", finishReason: "stop", usage: { prompt: 1, completion: 300 } };
+        yield { type: "end", finishReasons: ["stop"], usage: { prompt: 1, completion: 300 } };
       });
       const channel = {
         id: 1,
@@ -82,7 +82,15 @@ describe("when frames go", () => {
         request: {},
       } as const;
       const request = { body: {}, choices: 1, completionCap: 1_000 };
-      const running = new RunningJob({ job, request, engine, channel, flush: parameters, now: Date.now });
+      const running = new RunningJob({
+        job,
+        request,
+        promptEstimate: 1,
+        engine,
+        channel,
+        flush: parameters,
+        now: Date.now,
+      });
       const end = running.run();
       await vi.advanceTimersByTimeAsync(3_000);
       expect(await end).toMatchObject({ type: "answered", usage: { completion: 300 } });

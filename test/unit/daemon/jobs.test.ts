@@ -12,6 +12,7 @@ describe("a job", () => {
     const done = await relay.expect(peer, "done");
     expect(textOf(peer.frames)).toBe("Hello there");
     expect(done).toMatchObject({ stream: job.stream, usage: { prompt: 7, completion: 3 }, finish_reason: "stop" });
+    expect(done.finish_reasons).toBeUndefined();
     expect(tokensOf(peer.frames)).toBe(3);
     expect(claimHolds(done, job, peer.daemon, peer.frames)).toBe(true);
     // The engine gets what concerns it, and nothing about the consumer.
@@ -34,7 +35,7 @@ describe("a job", () => {
       const more = { index: 0, function: { arguments: ":1}" } };
       yield { type: "structured", choice: 0, delta: { delta: { tool_calls: [more] } }, tokens: 1 };
       yield { type: "structured", choice: 0, delta: { logprobs: { content: [{ token: "a" }] } }, tokens: 0 };
-      yield { type: "end", finishReason: "tool_calls", usage: { prompt: 9, completion: 4 } };
+      yield { type: "end", finishReasons: ["tool_calls", "length"], usage: { prompt: 9, completion: 4 } };
     });
     const { relay, peer } = await bench({ engine });
     const job = relay.job(peer, { n: 2 });
@@ -52,6 +53,7 @@ describe("a job", () => {
       },
     ]);
     expect(done).toMatchObject({ finish_reason: "tool_calls", usage: { completion: 4 } });
+    expect(done.finish_reasons).toEqual(["tool_calls", "length"]);
     expect(claimHolds(done, job, peer.daemon, peer.frames, 2)).toBe(true);
   });
 
@@ -151,9 +153,40 @@ describe("cancelling", () => {
     await relay.expect(peer, "accept");
     relay.send(peer, { type: "cancel", stream: job.stream });
     const done = await relay.expect(peer, "done");
-    expect(done).toMatchObject({ finish_reason: "cancelled", usage: { prompt: 0, completion: 0 } });
+    // "Hello!" has six bytes.
+    expect(done).toMatchObject({ finish_reason: "cancelled", usage: { prompt: 2, completion: 0 } });
     expect(claimHolds(done, job, peer.daemon, [])).toBe(true);
   });
+
+  it.each(["cancelled", "length"] as const)(
+    "claims an estimate of a prompt whose tokens the engine had not told yet, at an end by %s",
+    async (reason) => {
+      const engine = new ScriptedEngine(async function* (_request, signal) {
+        yield { type: "text", choice: 0, text: "a", tokens: 1 };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      });
+      const { relay, peer } = await bench({ engine });
+      const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
+      const messages = [
+        { role: "system", content: "é".repeat(100) },
+        { role: "user", content: [{ type: "text", text: "x".repeat(40) }] },
+        {
+          role: "user",
+          content: [{ type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(900)}` } }],
+        },
+        { role: "assistant", tool_calls: [call] },
+      ];
+      const bytes = 200 + 40 + JSON.stringify([call]).length;
+      const deadline = Date.now() + (reason === "length" ? 100 : 60_000);
+      const job = relay.job(peer, { messages, n: 2 }, { deadline });
+      await until(() => peer.frames[0]);
+      if (reason === "cancelled") relay.send(peer, { type: "cancel", stream: job.stream });
+      const done = await relay.expect(peer, "done");
+      expect(done.usage).toEqual({ prompt: Math.ceil(bytes / 4), completion: 1 });
+      expect(done).toMatchObject({ finish_reason: reason, finish_reasons: [reason, reason] });
+      expect(claimHolds(done, job, peer.daemon, peer.frames, 2)).toBe(true);
+    },
+  );
 
   it("at the deadline sends what is there and ends with length", async () => {
     const { relay, peer } = await bench({

@@ -55,7 +55,7 @@ describe("the embedded engine", () => {
     const { text, tokens, prompt, end } = await say({});
     expect(text).toEqual([HELLO]);
     expect(prompt).toBe(6);
-    expect(end).toEqual({ type: "end", finishReason: "stop", usage: { prompt: 6, completion: tokens } });
+    expect(end).toEqual({ type: "end", finishReasons: ["stop"], usage: { prompt: 6, completion: tokens } });
     expect(tokens).toBe(24);
   });
 
@@ -86,11 +86,11 @@ describe("the embedded engine", () => {
 
   it("ends at the cap and at a stop sequence", async () => {
     const capped = await say({}, 5);
-    expect(capped.end).toMatchObject({ finishReason: "length", usage: { completion: 5 } });
+    expect(capped.end).toMatchObject({ finishReasons: ["length"], usage: { completion: 5 } });
     expect(HELLO.startsWith(capped.text[0] ?? "?")).toBe(true);
     const stopped = await say({ stop: ["zzz", "tiny-miller."] });
     expect(stopped.text).toEqual(["Hi! I am "]);
-    expect(stopped.end).toMatchObject({ finishReason: "stop", usage: { completion: stopped.tokens } });
+    expect(stopped.end).toMatchObject({ finishReasons: ["stop"], usage: { completion: stopped.tokens } });
   });
 
   it("gives several choices, more than it has sequences, each with its own seed", async () => {
@@ -100,6 +100,14 @@ describe("the embedded engine", () => {
     expect(end.usage?.completion).toBe(tokens);
     const again = await say({ n: 4, temperature: 2, seed: 5, top_p: 1 }, 12);
     expect(again.text).toEqual(text);
+  });
+
+  it("says for each choice why it ended", async () => {
+    // At this temperature some end by themselves before the cap, and some do not.
+    const { pieces, end } = await say({ n: 4, temperature: 2, seed: 5, top_p: 1 }, 22);
+    const tokens = [0, 0, 0, 0];
+    for (const piece of pieces) tokens[piece.choice] = (tokens[piece.choice] ?? 0) + piece.tokens;
+    expect(end.finishReasons).toEqual(tokens.map((own) => (own === 22 ? "length" : "stop")));
   });
 
   it("gives log probabilities, one entry for each token", async () => {

@@ -54,7 +54,7 @@ export function answerWithUsage(
       await Promise.resolve();
       yield { type: "text", choice: 0, text, tokens: 1 };
     }
-    yield { type: "end", finishReason: "stop", usage };
+    yield { type: "end", finishReasons: ["stop"], usage };
   };
 }
 

@@ -213,7 +213,7 @@ describe("draining", () => {
     const engine = new ScriptedEngine(async function* () {
       yield { type: "text", choice: 0, text: "a", tokens: 1 };
       await gate;
-      yield { type: "end", finishReason: "stop", usage: { prompt: 1, completion: 1 } };
+      yield { type: "end", finishReasons: ["stop"], usage: { prompt: 1, completion: 1 } };
     });
     const { relay, peer, worker, ended } = await bench({ engine });
     const job = relay.job(peer);
