@@ -233,10 +233,10 @@ describe.concurrent("errors", () => {
   it("say that a model does not exist", async () => {
     const client = clientOf(await network.open());
     for (const call of [
-      client.chat.completions.create({ model: "no-such-model", messages: ASKED }),
-      client.models.retrieve("no-such-model"),
+      () => client.chat.completions.create({ model: "no-such-model", messages: ASKED }),
+      () => client.models.retrieve("no-such-model"),
     ]) {
-      const error = await errorOf(call);
+      const error = await errorOf(call());
       expect(error).toBeInstanceOf(NotFoundError);
       expect(error).toMatchObject({ status: 404, code: "model_not_found", param: "model" });
     }

@@ -1,6 +1,7 @@
 /** Processes that tests start: whatever happens, none outlives its file. */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,10 +20,45 @@ process.once("exit", () => {
   for (const child of children) kill(child);
 });
 
-/** The groups of the children too, where they lead one. */
+/** Kills a process and whatever it has started, groups of their own included. */
 function kill(child: ChildProcess): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  child.kill("SIGKILL");
+  for (const pid of [child.pid, ...descendantsOf(child.pid)]) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended in the meantime.
+    }
+  }
+}
+
+/** The ids of the processes that a process has started, and that those have started. */
+export function descendantsOf(root: number | undefined): number[] {
+  const pairs = processes();
+  const found = root === undefined ? [] : [root];
+  // A child is looked for among the parents found so far, however the list is ordered.
+  for (const parent of found) for (const [pid, of] of pairs) if (of === parent && pid !== undefined) found.push(pid);
+  return found.slice(1);
+}
+
+/** Every process with its parent. Small Linux machines have no ps, and others have no /proc. */
+function processes(): [pid: number, parent: number][] {
+  if (!existsSync("/proc/self/stat")) {
+    const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+    return lines.map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
+  }
+  const ids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return ids.flatMap((id) => {
+    try {
+      // The name stands in brackets and may hold anything; the state and the parent come after it.
+      const [, parent] = readFileSync(`/proc/${id}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      return [[Number(id), Number(parent)] as [number, number]];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** For `afterAll`: ends every process and removes every folder that this file made. */

@@ -21,7 +21,7 @@ export async function addScripted(
   options: {
     number: number;
     model: string;
-    onJob: (job: ScriptedJob) => void | Promise<void>;
+    onJob: ScriptedDaemon["onJob"];
     offer?: Parameters<typeof offerOf>[1];
     /** How many daemons the model then has. */
     daemons?: number;
