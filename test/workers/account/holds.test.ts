@@ -80,7 +80,7 @@ it("has a bound on open jobs", async () => {
   const holds = Array.from({ length: LIMITS.openHolds }, () => bank.rpc.hold(holdOf(bank, { completion: 1 })));
   expect((await Promise.all(holds)).every((result) => result.type === "held")).toBe(true);
   expect(codeOf(await bank.rpc.hold(holdOf(bank, { completion: 1 })))).toBe("concurrency_limit");
-});
+}, 60_000);
 
 it("refuses a job id from another time, also when its own clock has gone back", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
