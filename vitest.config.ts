@@ -37,6 +37,7 @@ export default defineConfig({
           setupFiles: ["./test/workers/setup.ts"],
           // The set-up file isolates each test; a new isolate per file would cost seconds and isolate less.
           isolate: false,
+          testTimeout: 30_000,
           ...inOrder(2),
         },
       },

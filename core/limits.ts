@@ -34,6 +34,8 @@ export const LIMITS = {
   daemonBadMessages: 32,
   /** How long a challenge may be answered. */
   challengeMs: 30 * SECOND_MS,
+  /** A stream is cut this long after its daemon was to end it by itself, so that its last frames still count. */
+  daemonDeadlineMarginMs: 1 * SECOND_MS,
   /** How long a daemon may take to accept or decline (interfaces.md §3). */
   acceptMs: 1 * SECOND_MS,
   /** After a cancel the daemon has this long to hand in its claim; then nothing is charged. */
@@ -42,6 +44,8 @@ export const LIMITS = {
   streamHighWaterBytes: 64 * KIB,
   /** … and below which it resumes it. */
   streamLowWaterBytes: 16 * KIB,
+  /** What arrives within a round trip after a pause is far less than this: who sends more does not heed it, and is cut. */
+  streamMostBytes: 1 * MIB,
   /** A consumer may keep its stream paused for this long in all (economics.md §6). */
   streamPausedMs: 60 * SECOND_MS,
   /** An idle stream gets an SSE comment this often. */
@@ -87,6 +91,8 @@ export const LIMITS = {
   appendAttempts: 5,
   /** Rows of one json_each parameter: a slim row is at most 1.6 KB of JSON, and a bound text may have at most 2 MB. */
   jsonRows: 1_000,
+  /** Receipts that a relay keeps while the queue is away, at 3 KiB each; the rest comes back with claims and alarms. */
+  outboxReceipts: 4_096,
   /** Rows of a page. */
   pageRows: 100,
   maxPageRows: 1_000,

@@ -112,6 +112,8 @@ export interface CountedUsage {
   readonly framed: number;
   /** Bytes of payload that were relayed. */
   readonly relayedBytes: number;
+  /** The completion tokens that the request may have, over all choices. */
+  readonly completionCap: number;
   /** The gateway's bound on the prompt. */
   readonly promptBound: number;
   /** The catalog's bytes that a completion token has at least, in hundredths. */
@@ -123,6 +125,6 @@ export function billedTokens(usage: CountedUsage): Tokens {
   const possible = Math.ceil((usage.relayedBytes * 100) / usage.minBytesPerTokenHundredths);
   return {
     prompt: Math.min(usage.claimed.prompt, usage.promptBound),
-    completion: Math.min(usage.claimed.completion, usage.framed, possible),
+    completion: Math.min(usage.claimed.completion, usage.framed, possible, usage.completionCap),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * An account's state and the events that change it. The state is a fold over two append-only series that the object
- * stores: holds and entries. Whatever decides (hold.ts, resolve.ts, credit.ts) reads the state and returns an event;
+ * stores: holds and entries. Whatever decides (hold.ts, resolve.ts) reads the state and returns an event;
  * only {@link apply} writes.
  */
 

@@ -10,7 +10,17 @@ import type { WaitingJob } from "./waiting-job.ts";
 export function obstacle(
   daemon: Daemon,
   job: WaitingJob,
-): "own" | "draining" | "failed_before" | "not_chosen" | "quantization" | "feature" | "usdc_only" | "floor" | null {
+):
+  | "own"
+  | "draining"
+  | "failed_before"
+  | "not_chosen"
+  | "quantization"
+  | "context"
+  | "feature"
+  | "usdc_only"
+  | "floor"
+  | null {
   if (daemon.provider === job.account) return "own";
   if (daemon.draining) return "draining";
   if (job.excluded.includes(daemon.daemon)) return "failed_before";
@@ -18,6 +28,7 @@ export function obstacle(
   if (job.only !== null && !names.some((name) => job.only?.includes(name))) return "not_chosen";
   if (names.some((name) => job.ignore.includes(name))) return "not_chosen";
   if (job.quantizations !== null && !job.quantizations.includes(daemon.quantization)) return "quantization";
+  if (daemon.context < job.context) return "context";
   if (!job.features.every(({ feature }) => daemon.features.includes(feature))) return "feature";
   if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
   // A provider never serves at a loss.

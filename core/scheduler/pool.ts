@@ -18,14 +18,23 @@ export interface Lease {
   readonly job: JobId;
   readonly fence: number;
   readonly daemon: DaemonId;
-  /** Whose job it is and where it was charged; null for a lease that was adopted from a relay. */
-  readonly account: AccountId | null;
+  /** Whose job it is. */
+  readonly account: AccountId;
+  /** Where it was charged; null for a lease that was adopted from a relay. */
   readonly flow: Flow | null;
   readonly units: number;
   readonly leaseUntil: number;
   readonly expiresAt: number;
   /** Whether the relay has said that it runs. */
   taken: boolean;
+}
+
+/** A job that a relay says it runs. */
+export interface RunningLease {
+  readonly job: JobId;
+  readonly fence: number;
+  readonly daemon: DaemonId;
+  readonly account: AccountId;
 }
 
 export interface Dispatch {
@@ -45,6 +54,8 @@ export class Pool {
   readonly #queue: FairQueue<WaitingJob>;
   readonly #daemons = new Map<DaemonId, Daemon>();
   readonly #leases = new Map<JobId, Lease>();
+  /** When a waiting job may have to be refused, at the earliest; until then nobody looks. */
+  #checkAt = Number.POSITIVE_INFINITY;
 
   constructor(parameters: Parameters) {
     this.#parameters = parameters;
@@ -59,23 +70,26 @@ export class Pool {
     return this.#daemons;
   }
 
-  /** Adds a daemon, or takes over what changed in its offer. Its running jobs stay. */
+  /** Adds a daemon, or takes over what changed in its offer. The jobs that it runs keep their slots. */
   register(offer: Omit<Daemon, "running" | "idleSince">, now: number): void {
-    const known = this.#daemons.get(offer.daemon);
-    this.#daemons.set(offer.daemon, {
-      ...offer,
-      running: known?.running ?? new Set(),
-      idleSince: known?.idleSince ?? now,
-    });
+    const idleSince = this.#daemons.get(offer.daemon)?.idleSince ?? now;
+    const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
+    this.#daemons.set(offer.daemon, { ...offer, running, idleSince });
+    this.#checkAt = 0;
   }
 
-  /** Removes a daemon, if it is still the named relay's; its leases end with it, as its relay settles them. */
+  /**
+   * Removes a daemon, if it is still the named relay's. Its leases stay until its relay says how they ended: a daemon that
+   * withdraws a model may still be serving it.
+   */
   unregister(daemon: DaemonId, relay: string): void {
-    const known = this.#daemons.get(daemon);
-    if (known?.relay !== relay) return;
-    // What a daemon does not finish by going away is charged to nobody, so it costs its account no turn either.
-    for (const job of known.running) this.#endLease(job, null);
+    if (this.#daemons.get(daemon)?.relay !== relay) return;
     this.#daemons.delete(daemon);
+    this.#checkAt = 0;
+  }
+
+  leasesOf(daemon: DaemonId): Lease[] {
+    return [...this.#leases.values()].filter((lease) => lease.daemon === daemon);
   }
 
   /** Puts a job in the queue, or refuses it when nobody could ever serve it. */
@@ -85,6 +99,7 @@ export class Pool {
     if (missing !== null) return missing;
     this.#queue.remove(job.job);
     this.#queue.add(job);
+    this.#checkAt = Math.min(this.#checkAt, job.waitUntil, job.enqueuedAt + LIMITS.emptyPoolMs);
     return null;
   }
 
@@ -134,7 +149,7 @@ export class Pool {
   }
 
   /** A relay says that a job runs. Adopts leases that this pool does not know, as after a restart. */
-  running(job: JobId, fence: number, daemon: DaemonId, now: number): void {
+  running({ job, fence, daemon, account }: RunningLease, now: number): void {
     const lease = this.#leases.get(job);
     if (lease !== undefined) {
       if (lease.fence === fence) lease.taken = true;
@@ -148,7 +163,7 @@ export class Pool {
       job,
       fence,
       daemon,
-      account: null,
+      account,
       flow: null,
       units: 0,
       leaseUntil: now,
@@ -162,12 +177,12 @@ export class Pool {
     if (this.#leases.get(job)?.fence === fence) this.#endLease(job, tokens, now);
   }
 
-  #endLease(job: JobId, tokens: Tokens | null, now?: number): void {
+  #endLease(job: JobId, tokens: Tokens | null, now: number): void {
     const lease = this.#leases.get(job);
     if (lease === undefined) return;
     this.#leases.delete(job);
     const daemon = this.#daemons.get(lease.daemon);
-    if (daemon?.running.delete(job) && now !== undefined) daemon.idleSince = now;
+    if (daemon?.running.delete(job)) daemon.idleSince = now;
     if (lease.flow !== null) this.#queue.correct(lease.flow, (tokens === null ? 0 : this.#units(tokens)) - lease.units);
   }
 
@@ -182,12 +197,19 @@ export class Pool {
 
   /** Takes out the jobs that waited too long, or that nobody here could serve once the grace for an empty pool is over. */
   rejections(now: number): Rejection[] {
+    if (now < this.#checkAt) return [];
+    this.#checkAt = Number.POSITIVE_INFINITY;
     const rejections: Rejection[] = [];
     for (const job of this.#queue.inOrder()) {
-      const hopeless = now - job.enqueuedAt >= LIMITS.emptyPoolMs && !this.#anyoneCould(job);
-      if (!hopeless && now < job.waitUntil) continue;
+      const hopelessAt = this.#anyoneCould(job) ? job.waitUntil : job.enqueuedAt + LIMITS.emptyPoolMs;
+      const due = Math.min(job.waitUntil, hopelessAt);
+      if (now < due) {
+        this.#checkAt = Math.min(this.#checkAt, due);
+        continue;
+      }
       this.#queue.remove(job.job);
-      rejections.push({ job, refusal: hopeless ? whyNobody(this.#daemons.values(), job) : refuse("queue_timeout") });
+      const refusal = now < job.waitUntil ? whyNobody(this.#daemons.values(), job) : refuse("queue_timeout");
+      rejections.push({ job, refusal });
     }
     return rejections;
   }
@@ -197,14 +219,13 @@ export class Pool {
     return false;
   }
 
-  /** When something is due next: a lapse, a rejection. Null while nothing waits or runs untaken. */
+  /**
+   * When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. A
+   * lease that runs is not waited for: a timer that lasts as long as a job would keep the object awake for it.
+   */
   nextDue(): number | null {
-    let due = Number.POSITIVE_INFINITY;
-    for (const lease of this.#leases.values()) due = Math.min(due, lease.taken ? lease.expiresAt : lease.leaseUntil);
-    for (const job of this.#queue.inOrder()) {
-      const hopeless = this.#anyoneCould(job) ? Number.POSITIVE_INFINITY : job.enqueuedAt + LIMITS.emptyPoolMs;
-      due = Math.min(due, job.waitUntil, hopeless);
-    }
+    let due = this.#queue.size === 0 ? Number.POSITIVE_INFINITY : this.#checkAt;
+    for (const lease of this.#leases.values()) if (!lease.taken) due = Math.min(due, lease.leaseUntil);
     return Number.isFinite(due) ? due : null;
   }
 

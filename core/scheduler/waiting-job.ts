@@ -11,6 +11,8 @@ export interface WaitingJob {
   readonly rate: Rate;
   readonly estimate: Tokens;
   readonly unbacked: boolean;
+  /** Tokens of context that it needs at most. */
+  readonly context: number;
   readonly features: readonly { readonly feature: string; readonly param: string }[];
   readonly quantizations: readonly string[] | null;
   readonly only: readonly string[] | null;

@@ -58,7 +58,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   #load(): Books {
     migrate(this.ctx.storage, ACCOUNT_MIGRATIONS);
-    this.#books = { ledger: new Ledger(this.ctx.storage), keys: new Keyring(this.ctx.storage.sql) };
+    this.#books = {
+      ledger: new Ledger(this.ctx.storage, (reason) => this.#forget(reason)),
+      keys: new Keyring(this.ctx.storage.sql),
+    };
     return this.#books;
   }
 
@@ -103,8 +106,12 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return result;
   }
 
-  async void(job: JobId, reason: string): Promise<VoidResult> {
-    return this.#books?.ledger.void(job, reason, Date.now()) ?? { type: "unknown_job" };
+  async void(job: JobId, reason: string, fence: number | null = null): Promise<VoidResult> {
+    return this.#books?.ledger.void(job, reason, fence, Date.now()) ?? { type: "unknown_job" };
+  }
+
+  async advance(job: JobId, fence: number): Promise<boolean> {
+    return this.#books?.ledger.advance(job, fence, Date.now()) ?? false;
   }
 
   async credit(command: CreditCommand): Promise<CreditResult> {
@@ -212,6 +219,12 @@ export class Account extends DurableObject<Env> implements AccountRpc {
         return undefined;
       }),
     );
+  }
+
+  /** Ends this life of the object: the next one folds its rows again. */
+  #forget(reason: string): never {
+    this.ctx.abort(reason);
+    throw new Error(reason);
   }
 
   #enter(credentials: Credentials): Answer<Books & { key: KeyRecord }> {

@@ -20,12 +20,18 @@ type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
 export class Ledger {
   readonly #storage: DurableObjectStorage;
   readonly #state: AccountState;
+  /** The fences of jobs that were moved: an earlier attempt has no say any more. */
+  readonly #attempts: Map<JobId, number>;
+  readonly #broken: (reason: string) => never;
   readonly store: AccountStore;
 
-  constructor(storage: DurableObjectStorage) {
+  /** `broken` is called when memory and rows may differ: it must forget this ledger, so that the rows are folded again. */
+  constructor(storage: DurableObjectStorage, broken: (reason: string) => never) {
     this.#storage = storage;
     this.store = new AccountStore(storage.sql);
     this.#state = this.store.load();
+    this.#attempts = this.store.attempts();
+    this.#broken = broken;
   }
 
   /** The state, to be read only: what changes it goes through the commands. */
@@ -72,7 +78,7 @@ export class Ledger {
     }
     const { hold } = decision;
     this.#storage.transactionSync(() => this.store.addHold(place, { hold, call }, hold.order, seq, at));
-    apply(this.#state, { type: "held", hold }, at);
+    this.#apply({ type: "held", hold }, at);
   }
 
   /**
@@ -82,6 +88,7 @@ export class Ledger {
   post(facts: JobFacts, now: number): PostResult {
     this.sweep(now);
     const at = this.timeOf(now);
+    if (this.#isSuperseded(facts.job, facts.fence)) return { type: "refused", reason: "superseded" };
     const hold = this.openHold(facts.job);
     if (hold !== undefined) return this.#settle(facts, hold, at);
     const ended = this.ending(facts.job);
@@ -104,8 +111,9 @@ export class Ledger {
   }
 
   /** Ends a hold that is charged nothing. Idempotent; a job that was posted stays posted. */
-  void(job: JobId, reason: string, now: number): VoidResult {
+  void(job: JobId, reason: string, fence: number | null, now: number): VoidResult {
     this.sweep(now);
+    if (fence !== null && this.#isSuperseded(job, fence)) return { type: "superseded" };
     if (this.openHold(job) === undefined) {
       const ended = this.ending(job);
       if (ended === null) return { type: "unknown_job" };
@@ -115,6 +123,19 @@ export class Ledger {
     const body = releaseEntry("void", job, reason, at, this.#link());
     this.#append("void", body, { type: "voided", job, reason }, at, job, null);
     return { type: "voided" };
+  }
+
+  /** Gives an open job to a later attempt. False when its hold has ended, or an even later attempt has it. */
+  advance(job: JobId, fence: number, now: number): boolean {
+    this.sweep(now);
+    if (this.openHold(job) === undefined || this.#isSuperseded(job, fence)) return false;
+    this.#storage.transactionSync(() => this.store.setAttempt(job, fence));
+    this.#attempts.set(job, fence);
+    return true;
+  }
+
+  #isSuperseded(job: JobId, fence: number): boolean {
+    return fence < (this.#attempts.get(job) ?? 0);
   }
 
   /** Adds a lot. The caller has made sure that the id is new. */
@@ -152,11 +173,22 @@ export class Ledger {
     const seq = this.#state.seq + 1;
     this.#storage.transactionSync(() => {
       this.store.addEntry({ seq, at, type, body }, event, job, n);
+      if (job !== null && this.#attempts.has(job)) this.store.clearAttempt(job);
       alongside?.(seq);
     });
-    apply(this.#state, event, at, { seq, head: hashText(body) });
+    this.#apply(event, at, { seq, head: hashText(body) });
+    if (job !== null) this.#attempts.delete(job);
     // A snapshot only shortens the next start, so it may follow in a transaction of its own.
     if (seq % LIMITS.snapshotEntries === 0) this.store.saveSnapshot(this.#state);
     return seq;
+  }
+
+  /** Changes the state as its rows were changed. What does not fit is a bug, and memory must not go on with it. */
+  #apply(event: AccountEvent, at: number, link?: Link): void {
+    try {
+      apply(this.#state, event, at, link);
+    } catch (error) {
+      this.#broken(error instanceof Error ? error.message : "the event does not fit the state");
+    }
   }
 }

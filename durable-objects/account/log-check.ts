@@ -4,10 +4,13 @@
  */
 
 import { LIMITS } from "../../core/limits.ts";
+import { emit } from "../shared/events.ts";
 import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import type { AccountStore, EntryRow } from "./store.ts";
 
-const CONFIRMED = "confirmed_seq";
+const CHECKED = "log_checked";
+/** A receipt that was sent again so often is one that the log refuses: it lies among the dead letters. */
+const MOST_TIMES = 4;
 /** A receipt this young may still be on its way through the queue. */
 const YOUNG_MS = 60_000;
 
@@ -20,33 +23,66 @@ export interface LogCheckEnv {
 /** What is left to do: nothing, look again at the next alarm, or go on at once with entries that were not read yet. */
 export type LogCheckResult = "done" | "pending" | "more";
 
-/** Whether the log may lack some of an account's receipts. */
-export function isConfirmed(store: AccountStore, lastSeq: number): boolean {
-  return Number(store.setting(CONFIRMED) ?? 0) >= lastSeq;
+/** A receipt that the log lacked, and how often it was sent again. */
+interface Missing {
+  readonly seq: number;
+  readonly times: number;
 }
 
-/** Confirms receipts in order up to the first one that the log lacks; sends every missing one again. */
+/** Whether the log may lack some of an account's receipts. */
+export function isConfirmed(store: AccountStore, lastSeq: number): boolean {
+  return checkedSeq(store) >= lastSeq && missingOf(store).length === 0;
+}
+
+/**
+ * Asks the log for the receipts that it was not asked for yet and for the ones it lacked before, and sends again what it
+ * lacks. One that the log never takes does not keep others from being looked after.
+ */
 export async function checkLog(
   store: AccountStore,
   env: LogCheckEnv,
   lastSeq: number,
   now: number,
 ): Promise<LogCheckResult> {
-  const before = Number(store.setting(CONFIRMED) ?? 0);
-  const entries = store.entries(before + 1, LIMITS.reemitReceipts);
+  const checked = checkedSeq(store);
+  const earlier = missingOf(store);
+  const entries = store.entries(checked + 1, LIMITS.reemitReceipts);
   const settled = entries.filter((entry) => entry.at <= now - YOUNG_MS);
-  const receipts = settled.filter(isReceipt);
-  const known = await inLog(env.DB, receipts);
-  const missing = receipts.filter((entry) => !known.has(keyOf(entry)));
-  const signed = await Promise.all(missing.map((entry) => signReceipt(env, entry.body)));
+  const times = new Map(earlier.map((missing) => [missing.seq, missing.times]));
+  const asked = [...earlier.flatMap(({ seq }) => store.entries(seq, 1)), ...settled.filter(isReceipt)];
+  const known = await inLog(env.DB, asked);
+  const lacking = asked.filter((entry) => !known.has(keyOf(entry)));
+  const again = lacking.filter((entry) => (times.get(entry.seq) ?? 0) < MOST_TIMES);
+  const signed = await Promise.all(again.map((entry) => signReceipt(env, entry.body)));
   for (const message of packReceipts(signed)) await env.RECEIPTS.send(message, { contentType: "json" });
+  for (const entry of lacking) if (!again.includes(entry)) emit("receipt_not_in_log", { seq: entry.seq });
 
-  const firstMissing = missing[0]?.seq;
-  const confirmed = firstMissing === undefined ? (settled.at(-1)?.seq ?? before) : firstMissing - 1;
-  if (confirmed !== before) store.set(CONFIRMED, String(confirmed));
-  if (confirmed >= lastSeq) return "done";
+  const missing = again.map(({ seq }) => ({ seq, times: (times.get(seq) ?? 0) + 1 }));
+  const reached = settled.at(-1)?.seq ?? checked;
+  if (reached !== checked || missing.length > 0 || earlier.length > 0) {
+    store.set(CHECKED, JSON.stringify({ seq: reached, missing }));
+  }
   // A busy account makes more entries between two alarms than one reading covers.
-  return missing.length === 0 && settled.length === LIMITS.reemitReceipts ? "more" : "pending";
+  if (settled.length === LIMITS.reemitReceipts) return "more";
+  return reached < lastSeq || missing.length > 0 ? "pending" : "done";
+}
+
+interface Checked {
+  readonly seq: number;
+  readonly missing: readonly Missing[];
+}
+
+function stateOf(store: AccountStore): Checked {
+  const text = store.setting(CHECKED);
+  return text === null ? { seq: 0, missing: [] } : (JSON.parse(text) as Checked);
+}
+
+function checkedSeq(store: AccountStore): number {
+  return stateOf(store).seq;
+}
+
+function missingOf(store: AccountStore): readonly Missing[] {
+  return stateOf(store).missing;
 }
 
 function isReceipt(entry: EntryRow): boolean {

@@ -3,8 +3,8 @@
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { holdSlots, jobTime } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { ReceiptBody } from "../../core/receipt/body.ts";
 import type { HoldRequest, HoldResult, JobRecord } from "../../protocol/internal/account.ts";
-import { parseReceiptBody } from "../../protocol/receipt.ts";
 import type { Ledger } from "./ledger.ts";
 import type { HoldRow } from "./store.ts";
 
@@ -51,8 +51,8 @@ function refuseEarlier(ledger: Ledger, row: HoldRow, body: string): Refusal | nu
   if (ledger.openHold(row.job) !== undefined) return refuse("in_progress", { metadata });
   const ended = ledger.ending(row.job);
   if (ended?.type !== "spent") return null;
-  const parsed = parseReceiptBody(ended.body);
-  const outcome = "body" in parsed ? parsed.body.outcome : null;
+  const { outcome, charge } = JSON.parse(ended.body) as ReceiptBody;
+  if (charge.nano_usd === 0) return null;
   return refuse("already_completed", { metadata: { ...metadata, receipt: row.job, outcome } });
 }
 

@@ -56,4 +56,11 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     value TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Open jobs that a later attempt has taken over, with its fence. Most jobs have one attempt and no row here.
+  CREATE TABLE attempts (
+    job TEXT PRIMARY KEY,
+    fence INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

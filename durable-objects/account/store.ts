@@ -154,6 +154,23 @@ export class AccountStore {
     this.#sql.exec("INSERT INTO commands (id, command, seq) VALUES (?, ?, ?)", id, command, seq);
   }
 
+  attempts(): Map<JobId, number> {
+    const rows = this.#sql.exec<{ job: string; fence: number }>("SELECT job, fence FROM attempts").toArray();
+    return new Map(rows.map(({ job, fence }) => [job as JobId, fence]));
+  }
+
+  setAttempt(job: JobId, fence: number): void {
+    this.#sql.exec(
+      "INSERT INTO attempts (job, fence) VALUES (?, ?) ON CONFLICT (job) DO UPDATE SET fence = excluded.fence",
+      job,
+      fence,
+    );
+  }
+
+  clearAttempt(job: JobId): void {
+    this.#sql.exec("DELETE FROM attempts WHERE job = ?", job);
+  }
+
   setting(name: string): string | null {
     const [row] = this.#sql.exec<{ value: string }>("SELECT value FROM settings WHERE name = ?", name).toArray();
     return row?.value ?? null;

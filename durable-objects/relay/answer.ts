@@ -11,8 +11,8 @@ export interface Answer {
   begin(): void;
   text(choice: number, text: string): void;
   structured(choice: number, delta: StructuredDelta): void;
-  /** The end of a good answer. */
-  finish(reason: string, usage: Usage): void;
+  /** The end of a good answer, with a reason for each choice. */
+  finish(reasons: readonly string[], usage: Usage): void;
   /** The end of a bad one, after it had begun. */
   fail(refusal: Refusal): void;
   /** A sign of life while nothing happens. */

@@ -1,6 +1,5 @@
 /** An answer that is collected and given as one JSON body, for calls that do not stream. */
 
-import { LIMITS } from "../../core/limits.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
 import type { Answer, AnswerHead } from "./answer.ts";
@@ -12,8 +11,9 @@ interface ToolCall {
 }
 
 interface Choice {
-  content: string;
-  hasContent: boolean;
+  content: string | null;
+  reasoning: string;
+  refusal: string | null;
   readonly toolCalls: ToolCall[];
   readonly logprobs: unknown[];
 }
@@ -22,14 +22,14 @@ export class CollectedAnswer implements Answer {
   readonly #head: AnswerHead;
   readonly #deliver: (response: Response) => void;
   readonly #choices: Choice[];
-  #bytes = 0;
 
   constructor(head: AnswerHead, deliver: (response: Response) => void) {
     this.#head = head;
     this.#deliver = deliver;
     this.#choices = Array.from({ length: head.choices }, () => ({
-      content: "",
-      hasContent: false,
+      content: null,
+      reasoning: "",
+      refusal: null,
       toolCalls: [],
       logprobs: [],
     }));
@@ -37,30 +37,26 @@ export class CollectedAnswer implements Answer {
 
   begin(): void {}
 
-  /** What is collected counts as taken, unless it grows beyond what an object may hold. */
-  get pendingBytes(): number {
-    return this.#bytes > LIMITS.collectedAnswerBytes ? this.#bytes : 0;
-  }
+  /** What is collected counts as taken; the stream bounds it by the bytes that it relays. */
+  readonly pendingBytes = 0;
 
   text(choice: number, text: string): void {
     const at = this.#at(choice);
-    at.content += text;
-    at.hasContent = true;
-    this.#bytes += text.length;
+    at.content = (at.content ?? "") + text;
   }
 
   structured(choice: number, { delta, logprobs }: StructuredDelta): void {
     const at = this.#at(choice);
     if (typeof delta?.content === "string") this.text(choice, delta.content);
+    if (delta?.refusal !== undefined) at.refusal = (at.refusal ?? "") + delta.refusal;
+    at.reasoning += delta?.reasoning_content ?? "";
     for (const call of delta?.tool_calls ?? []) {
       const known = (at.toolCalls[call.index] ??= { id: "", type: "function", function: { name: "", arguments: "" } });
       known.id += call.id ?? "";
       known.function.name += call.function?.name ?? "";
       known.function.arguments += call.function?.arguments ?? "";
-      this.#bytes += call.function?.arguments?.length ?? 0;
     }
     at.logprobs.push(...(logprobs?.content ?? []));
-    this.#bytes += 256 * (logprobs?.content.length ?? 0);
   }
 
   #at(choice: number): Choice {
@@ -69,18 +65,19 @@ export class CollectedAnswer implements Answer {
     return at;
   }
 
-  finish(reason: string, usage: Usage): void {
+  finish(reasons: readonly string[], usage: Usage): void {
     const { id, created, model } = this.#head;
-    const choices = this.#choices.map(({ content, hasContent, toolCalls, logprobs }, index) => ({
+    const choices = this.#choices.map(({ content, reasoning, refusal, toolCalls, logprobs }, index) => ({
       index,
       message: {
         role: "assistant",
-        content: hasContent || toolCalls.length === 0 ? content : null,
-        refusal: null,
+        content: content ?? (toolCalls.length === 0 && refusal === null ? "" : null),
+        refusal,
+        ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
         ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.filter(Boolean) }),
       },
       logprobs: logprobs.length === 0 ? null : { content: logprobs },
-      finish_reason: reason,
+      finish_reason: reasons[index],
     }));
     this.#deliver(
       Response.json(

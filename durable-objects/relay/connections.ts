@@ -4,11 +4,12 @@
  */
 
 import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
-import { base62, type DaemonId } from "../../core/ids.ts";
+import { base62, type DaemonId, type JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { type Offer, type RelayMessage, SUBPROTOCOL } from "../../protocol/daemon/messages.ts";
 import type { Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
+import { retrying } from "../shared/retry.ts";
 import { challengeDaemon, enrolledBy, isProven } from "./admission.ts";
 import { checkOffer, registrationsOf } from "./registrations.ts";
 import { newSession, type Session, sessionOf, updateSession } from "./session.ts";
@@ -28,6 +29,8 @@ export interface ConnectionsHost {
   /** The relay's own name. */
   readonly name: string;
   scheduler(model: string): Pick<SchedulerRpc, "register" | "unregister">;
+  /** The jobs that a daemon runs here for a model. */
+  running(daemon: DaemonId, model: string): JobId[];
   /** A socket is no longer a daemon's: what runs over it has to end. */
   gone(socket: WebSocket): void;
 }
@@ -111,7 +114,11 @@ export class Connections {
     const now = this.registrations(next);
     const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
     await Promise.all([
-      ...[...now].map(([model, registration]) => this.#host.scheduler(model).register(registration)),
+      ...[...now].map(([model, registration]) =>
+        retrying<void>(
+          async () => await this.#host.scheduler(model).register(registration, this.#host.running(next.daemon, model)),
+        ),
+      ),
       ...gone.map((model) => this.#host.scheduler(model).unregister(next.daemon, this.#host.name)),
     ]);
   }

@@ -12,6 +12,7 @@ import type { PostResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/internal/job.ts";
 import type { JobReport } from "../../protocol/internal/pool.ts";
 import { structuredDelta } from "../../protocol/openai/chat.ts";
+import { emitError } from "../shared/events.ts";
 import type { Answer } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
 import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
@@ -32,8 +33,8 @@ export interface StreamHost {
 }
 
 type Stage = "offered" | "running" | "cancelling" | "settling" | "ended";
-/** Why a running stream is being cut. */
-type Cut = "consumer" | "deadline";
+/** Why a running stream is being cut: its consumer has gone, or takes nothing, or it met a bound of time or of memory. */
+type Cut = "consumer" | "stalled" | "bound";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -91,7 +92,7 @@ export class JobStream {
 
   /** When the daemon should be done: a moment before the relay would cut it. */
   get deadline(): number {
-    return this.#deadline;
+    return this.#deadline - LIMITS.daemonDeadlineMarginMs;
   }
 
   get isSettling(): boolean {
@@ -132,7 +133,14 @@ export class JobStream {
       return;
     }
     this.#lastWriteAt = Date.now();
-    if (this.#answer.pendingBytes > LIMITS.streamHighWaterBytes) this.#pause();
+    const pending = this.#answer.pendingBytes;
+    if (pending > LIMITS.streamMostBytes || this.#isTooLarge()) this.#stop("bound");
+    else if (pending > LIMITS.streamHighWaterBytes) this.#pause();
+  }
+
+  /** An answer that is collected stays in memory whole. */
+  #isTooLarge(): boolean {
+    return !this.job.stream && this.#relayedBytes > LIMITS.collectedAnswerBytes;
   }
 
   #begin(): void {
@@ -203,7 +211,10 @@ export class JobStream {
 
   /** What breaks while a job is settled ends its stream; its claim stays with the daemon, which brings it again. */
   #run(work: Promise<void>): void {
-    work.catch(() => this.#close(refuse("internal_error"), "failed", null));
+    work.catch((error: unknown) => {
+      emitError("settlement_gave_up", error, { job: this.job.job });
+      this.#close(refuse("internal_error"), "failed", null);
+    });
   }
 
   #observed(): Observed {
@@ -221,14 +232,20 @@ export class JobStream {
     const result = await this.#host.post(facts);
     if (result.type === "refused") {
       this.#host.send({ type: "refused", job: this.job.job, reason: result.reason });
-      this.#close(refuse("job_expired"), "failed", null);
-      return;
+      return this.#close(refuse("job_expired"), "failed", null);
     }
     const body = JSON.parse(result.body) as ReceiptBody;
+    if (body.fence !== this.job.grant.fence) {
+      // Another attempt was posted first: its receipt is not this daemon's.
+      this.#host.send({ type: "refused", job: this.job.job, reason: "superseded" });
+      return this.#close(refuse("provider_failed"), "failed", null);
+    }
     const failure = failureOf(body.outcome, this.#firstTokenAt);
     if (failure === undefined) {
       if (this.#firstTokenAt === null) this.#answer.begin();
-      this.#answer.finish(finishReason(done, this.#cut), usageOf(body));
+      // Who does not read what there is will not read an end either.
+      if (this.#cut === "stalled") this.#answer.abort();
+      else this.#answer.finish(finishReasons(this.job.choices, done, this.#cut), usageOf(body));
     }
     this.#close(
       failure === undefined ? null : refuse(failure),
@@ -242,7 +259,7 @@ export class JobStream {
   async #release(reason: string, result: "cancelled" | "failed"): Promise<void> {
     this.#enter("settling");
     await this.#host.void(reason);
-    this.#close(refuse(this.#cut === "deadline" ? "stream_interrupted" : "cancelled"), result, null);
+    this.#close(refuse(this.#cut === "bound" ? "stream_interrupted" : "cancelled"), result, null);
   }
 
   /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
@@ -255,7 +272,7 @@ export class JobStream {
   #close(refusal: Refusal | null, result: "served" | "cancelled" | "failed", tokens: Tokens | null): void {
     if (refusal !== null) {
       this.#refuse(refusal, false, true);
-      if (this.#cut === "consumer") this.#answer.abort();
+      if (this.#cut === "consumer" || this.#cut === "stalled") this.#answer.abort();
       else this.#answer.fail(refusal);
     }
     this.#end(result, tokens);
@@ -319,7 +336,7 @@ export class JobStream {
 
   #tickRunning(now: number): void {
     if (now >= this.#deadline) {
-      if (this.#firstTokenAt !== null) this.#stop("deadline");
+      if (this.#firstTokenAt !== null) this.#stop("bound");
       else {
         this.#host.send({ type: "cancel", stream: this.id });
         this.#run(this.#settle("timed_out", null));
@@ -328,13 +345,13 @@ export class JobStream {
     }
     const paused = this.#pausedMs + (this.#pausedAt === null ? 0 : now - this.#pausedAt);
     if (paused >= LIMITS.streamPausedMs) {
-      this.#stop("consumer");
+      this.#stop("stalled");
       return;
     }
     if (!this.#reported && now - this.#acceptedAt >= LIMITS.leaseReportMs) {
       this.#reported = true;
-      const { job, grant } = this.job;
-      this.#host.report({ type: "running", job, fence: grant.fence, daemon: grant.daemon });
+      const { job, grant, account } = this.job;
+      this.#host.report({ type: "running", job, fence: grant.fence, daemon: grant.daemon, account });
     }
     if (now - this.#lastWriteAt >= LIMITS.streamCommentMs) {
       this.#lastWriteAt = now;
@@ -360,12 +377,15 @@ function failureOf(outcome: Outcome, firstTokenAt: number | null): ErrorCode | u
 
 function outcomeOf(cut: Cut | null): Outcome {
   if (cut === null) return "completed";
-  return cut === "consumer" ? "cancelled" : "timed_out";
+  return cut === "bound" ? "timed_out" : "cancelled";
 }
 
-function finishReason(done: Done | null, cut: Cut | null): string {
-  if (cut === "deadline" || done === null || done.finish_reason === "cancelled") return "length";
-  return done.finish_reason;
+/** Why each choice ended; what was cut, or ended by its deadline, ended by length. */
+function finishReasons(choices: number, done: Done | null, cut: Cut | null): string[] {
+  return Array.from({ length: choices }, (_, choice) => {
+    const reason = done?.finish_reasons?.[choice] ?? done?.finish_reason ?? "length";
+    return cut === "bound" || reason === "cancelled" ? "length" : reason;
+  });
 }
 
 /** 600 s ◆ from the first dispatch, or 30 s before the hold's end, whichever comes first (economics.md §6). */

@@ -1,10 +1,10 @@
 /**
- * A claim for a job that has no stream at its relay, because it came late or the relay was lost: it is acknowledged if
- * the account has posted it, and refused otherwise (architecture.md, step 5).
+ * A daemon's word on a job that has no stream at its relay, because it comes late or the relay was lost: a claim is
+ * acknowledged if the account has posted it, and refused otherwise (architecture.md, step 5).
  */
 
+import type { JobId } from "../../core/ids.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
-import type { Done } from "../../protocol/daemon/messages.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
 import type { TicketContent } from "../../protocol/internal/job.ts";
 import { openTicket } from "./tickets.ts";
@@ -20,10 +20,16 @@ export type LateClaimResult =
   /** The receipt was posted: it goes to the queue again, and then the daemon hears of it. */
   { readonly type: "posted"; readonly body: string } | { readonly type: "refused"; readonly reason: string };
 
-/** Answers a late claim. The hold is released, unless a later attempt has taken the job over. */
-export async function answerLateClaim(host: LateClaimHost, daemon: string, done: Done): Promise<LateClaimResult> {
-  const ticket = await openTicket(host.env, done.ticket);
-  if (ticket === null || ticket.job !== done.job || ticket.daemon !== daemon) {
+/** A job as a daemon brings it back: with a claim, or having lost it together with its connection. */
+export interface LateJob {
+  readonly job: JobId;
+  readonly ticket: string;
+}
+
+/** Answers for a late job. The hold is released, unless a later attempt has taken the job over. */
+export async function answerLateJob(host: LateClaimHost, daemon: string, late: LateJob): Promise<LateClaimResult> {
+  const ticket = await openTicket(host.env, late.ticket);
+  if (ticket === null || ticket.job !== late.job || ticket.daemon !== daemon) {
     return { type: "refused", reason: "invalid_ticket" };
   }
   if (!(await host.isCurrent(ticket))) return { type: "refused", reason: "superseded" };

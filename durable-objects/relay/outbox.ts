@@ -5,6 +5,7 @@
 
 import { LIMITS } from "../../core/limits.ts";
 import type { SignedReceipt } from "../../protocol/receipt.ts";
+import { emitError } from "../shared/events.ts";
 import { packReceipts } from "../shared/receipt-queue.ts";
 
 interface Waiting {
@@ -25,6 +26,8 @@ export class Outbox {
   }
 
   add(receipt: SignedReceipt, onSent: () => void): void {
+    // Nothing is lost with what is left out: its daemon keeps the claim, and its account's alarm sends it again.
+    if (this.#waiting.length >= LIMITS.outboxReceipts) return;
     this.#waiting.push({ receipt, onSent });
     this.#bytes += receipt.body.length + receipt.signature.length;
     if (this.#bytes >= LIMITS.queueMessageBytes / 2) void this.#flush();
@@ -46,7 +49,8 @@ export class Outbox {
       for (const message of packReceipts(batch.map(({ receipt }) => receipt))) {
         await this.#queue.send(message, { contentType: "json" });
       }
-    } catch {
+    } catch (error) {
+      emitError("queue_send_failed", error, { receipts: batch.length });
       // The log ignores what it has already, so sending the whole batch again loses and doubles nothing.
       this.#waiting = [...batch, ...this.#waiting];
       this.#arm(RETRY_MS);

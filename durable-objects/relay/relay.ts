@@ -4,17 +4,18 @@ import type { DaemonId, JobId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import { decodeFrame } from "../../protocol/daemon/frames.ts";
-import { type DaemonMessage, type Done, PING, PONG } from "../../protocol/daemon/messages.ts";
+import { type DaemonMessage, type Done, type Failed, PING, PONG } from "../../protocol/daemon/messages.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
-import type { JobReport, RelayRpc, Roster } from "../../protocol/internal/pool.ts";
+import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import { emitError } from "../shared/events.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
-import { retrying } from "../shared/retry.ts";
+import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send } from "./connections.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
-import { answerLateClaim } from "./late-claim.ts";
+import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 import { Reports } from "./reports.ts";
@@ -54,6 +55,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       parameters: this.#parameters,
       name: this.#name,
       scheduler: (model) => this.#scheduler(model),
+      running: (daemon, model) => this.#running(model).flatMap((job) => (job.daemon === daemon ? [job.job] : [])),
       gone: (socket) => this.#gone(socket),
     });
     // Answered by the platform without waking the relay.
@@ -124,13 +126,16 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   #hostOf(job: RelayJob, id: number, socket: WebSocket): StreamHost {
     const account = () => this.env.ACCOUNT.getByName(job.account);
+    // What ends a hold must get through, however long the account is away; after the hold's end nothing depends on it.
+    const failed = (error: unknown): void => emitError("settlement_failed", error, { job: job.job });
+    const insist = <T>(call: () => Promise<T>): Promise<T> => persisting(job.hold.expiresAt, call, failed);
     return {
       network: this.env.TOLLMILL_NETWORK,
       parameters: this.#parameters,
       send: (message) => send(socket, message),
-      post: (facts) => retrying<PostResult>(async () => await account().post(facts)),
+      post: (facts) => insist<PostResult>(async () => await account().post(facts)),
       void: async (reason) => {
-        await retrying<VoidResult>(async () => await account().void(job.job, reason));
+        await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
       },
       publish: (body) => this.#publish(body, job.grant.daemon),
       report: (report) => this.#reports.add(job.model, report),
@@ -158,11 +163,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     try {
       if (typeof raw === "string") await this.#text(socket, session, raw);
       else this.#frame(socket, session, raw);
-    } catch {
-      // A store or an object that we need is away. A daemon that was not admitted tries again; one that serves goes on.
-      const code = "internal_error";
-      if (sessionOf(socket)?.stage === "ready") send(socket, { type: "error", code, message: refuse(code).message });
-      else this.#connections.reject(socket, code);
+    } catch (error) {
+      // A store or an object that we need is away. The daemon comes back, and then says everything again.
+      emitError("message_failed", error, { daemon: session.daemon });
+      this.#connections.reject(socket, "internal_error");
     }
   }
 
@@ -199,7 +203,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       case "decline":
         return this.#streamOf(socket, message.stream)?.decline();
       case "failed":
-        return this.#streamOf(socket, message.stream)?.fail(message.code);
+        return await this.#failed(socket, session, message);
       case "done":
         return await this.#done(socket, session, message);
       case "status":
@@ -217,16 +221,26 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     if (stream?.job.job === done.job) return stream.done(done);
     // Being settled just now: the daemon hears of it when it is.
     if (this.#byJob.get(done.job)?.isSettling === true) return;
+    const result = await this.#answerLate(session, done);
+    if (result.type === "posted") await this.#publish(result.body, session.daemon);
+    else send(socket, { type: "refused", job: done.job, reason: result.reason });
+  }
+
+  async #failed(socket: WebSocket, session: Session, { stream, ticket, job, code }: Failed): Promise<void> {
+    if (stream !== undefined) return this.#streamOf(socket, stream)?.fail(code);
+    // A job that the daemon lost with its connection, and its relay perhaps too: nobody else knows of its hold.
+    if (job !== undefined && ticket !== undefined) await this.#answerLate(session, { job, ticket });
+  }
+
+  #answerLate(session: Session, late: LateJob): Promise<LateClaimResult> {
     const host = {
       env: this.env,
       isCurrent: async ({ job, fence, model }: TicketContent) =>
         !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence)),
-      void: ({ account, job }: TicketContent, reason: string) =>
-        retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason)),
+      void: ({ account, job, fence }: TicketContent, reason: string) =>
+        retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence)),
     };
-    const result = await answerLateClaim(host, session.daemon, done);
-    if (result.type === "posted") await this.#publish(result.body, session.daemon);
-    else send(socket, { type: "refused", job: done.job, reason: result.reason });
+    return answerLateJob(host, session.daemon, late);
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -251,11 +265,14 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       const registration = this.#connections.registrations(session).get(model);
       return registration === undefined ? [] : [registration];
     });
-    const running = [...this.#streams.values()]
+    return { registrations, running: this.#running(model) };
+  }
+
+  #running(model: string): RunningJob[] {
+    return [...this.#streams.values()]
       .map(({ stream }) => stream.job)
       .filter((job) => job.model === model)
       .map(({ job, grant, account }) => ({ job, fence: grant.fence, daemon: grant.daemon, account }));
-    return { registrations, running };
   }
 
   async cancel(job: JobId): Promise<boolean> {

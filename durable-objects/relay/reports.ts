@@ -4,6 +4,7 @@
  */
 
 import type { JobReport } from "../../protocol/internal/pool.ts";
+import { emitError } from "../shared/events.ts";
 
 const RETRY_MS = 500;
 /** Reports kept for a pool that cannot be reached; it asks for the roster when it starts again. */
@@ -31,7 +32,8 @@ export class Reports {
     for (let batch = this.#take(model); batch.length > 0; batch = this.#take(model)) {
       try {
         await this.#send(model, batch);
-      } catch {
+      } catch (error) {
+        emitError("report_failed", error, { model, reports: batch.length });
         this.#pending.set(model, [...batch, ...(this.#pending.get(model) ?? [])].slice(-KEPT));
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }

@@ -74,6 +74,7 @@ export function factsOf(
           claimed: done.usage,
           framed: observed.framed,
           relayedBytes: observed.relayedBytes,
+          completionCap: hold.completionCap * job.choices,
           promptBound: hold.promptBound,
           minBytesPerTokenHundredths: job.minBytesPerTokenHundredths,
         });

@@ -1,6 +1,7 @@
 /** An answer as server-sent events, one chunk a frame, passed on as it comes. */
 
 import type { Refusal } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { toOpenAiError } from "../../protocol/errors.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
@@ -76,10 +77,10 @@ export class StreamedAnswer implements Answer {
     return `"role":"assistant"${more ? "," : ""}`;
   }
 
-  finish(reason: string, usage: Usage): void {
+  finish(reasons: readonly string[], usage: Usage): void {
     const ends = this.#started.map(
       (_, choice) =>
-        `{"index":${choice},"delta":{${this.#role(choice, false)}},"logprobs":null,"finish_reason":"${reason}"}`,
+        `{"index":${choice},"delta":{${this.#role(choice, false)}},"logprobs":null,"finish_reason":"${reasons[choice]}"}`,
     );
     const last = this.#includeUsage ? `${this.#prefix}],"usage":${JSON.stringify(usage)}}\n\n` : "";
     this.#write(`${this.#prefix}${ends.join(",")}]}\n\n${last}data: [DONE]\n\n`);
@@ -119,9 +120,14 @@ export class StreamedAnswer implements Answer {
     );
   }
 
+  /** Ends the stream; a consumer that then takes nothing for as long as it may pause is given up. */
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.close().catch(() => {});
+    const timer = setTimeout(() => void this.#writer.abort("consumer stalled").catch(() => {}), LIMITS.streamPausedMs);
+    this.#writer.close().then(
+      () => clearTimeout(timer),
+      () => clearTimeout(timer),
+    );
   }
 }

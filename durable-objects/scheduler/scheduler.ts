@@ -1,13 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { DaemonId, JobId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
+import type { VoidResult } from "../../protocol/internal/account.ts";
 import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/job.ts";
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
 import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../../protocol/internal/pool.ts";
+import { emitError } from "../shared/events.ts";
 import { migrate } from "../shared/migrations.ts";
+import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Registry } from "./registry.ts";
 import { SCHEDULER_MIGRATIONS } from "./schema.ts";
@@ -76,8 +79,13 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   /** Nobody is left to end this job's hold, so the scheduler does (economics.md §6). */
-  #abandon(request: AcquireRequest): void {
-    this.ctx.waitUntil(this.env.ACCOUNT.getByName(request.account).void(request.job, "consumer_gone"));
+  #abandon({ account, job }: AcquireRequest): void {
+    const released = this.#void(account, job, "consumer_gone", null);
+    this.ctx.waitUntil(released.catch((error: unknown) => emitError("void_failed", error, { job })));
+  }
+
+  async #void(account: AccountId, job: JobId, reason: string, fence: number | null): Promise<void> {
+    await retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence));
   }
 
   #answer(job: JobId, response: AcquireResponse): void {
@@ -86,9 +94,12 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     waiter?.answer(response);
   }
 
-  async register(registration: Registration): Promise<void> {
+  async register(registration: Registration, running: readonly JobId[]): Promise<void> {
     this.#registry.put(registration);
     this.#pool.register(registration, Date.now());
+    for (const lease of this.#pool.leasesOf(registration.daemon)) {
+      if (lease.taken && !running.includes(lease.job)) this.ctx.waitUntil(this.#lapse(lease));
+    }
     this.#pump();
   }
 
@@ -101,7 +112,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   async report(_relay: string, reports: readonly JobReport[]): Promise<void> {
     const now = Date.now();
     for (const report of reports) {
-      if (report.type === "running") this.#pool.running(report.job, report.fence, report.daemon, now);
+      if (report.type === "running") this.#pool.running(report, now);
       else this.#pool.ended(report.job, report.fence, report.tokens, now);
     }
     this.#pump();
@@ -151,7 +162,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
     for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
     const lapsed = this.#pool.lapsed(now);
-    for (const lease of lapsed) if (!this.#lapsing.has(lease)) this.ctx.waitUntil(this.#lapse(lease));
+    for (const lease of lapsed) this.ctx.waitUntil(this.#lapse(lease));
     this.#arm(now, lapsed.length > 0);
   }
 
@@ -172,23 +183,26 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   /**
-   * A lease that no relay reported in time. The report may have been lost, so the relay is asked; a job that it does not
-   * run was left by a gateway that died in between, and its hold is released here.
+   * A lease that nobody seems to serve: not taken up in time, or unknown to its daemon's relay. A report may have been
+   * lost, so the relay is asked; a job that it does not run was left by a gateway that died in between or by a relay that
+   * was lost, and its hold is released here, before its slot.
    */
   async #lapse(lease: Lease): Promise<void> {
+    if (this.#lapsing.has(lease)) return;
     this.#lapsing.add(lease);
+    const { job, fence, daemon, account } = lease;
     try {
-      const { job, fence, daemon, account } = lease;
       const relay = this.#pool.daemons.get(daemon)?.relay;
       const running = relay !== undefined && (await this.#runs(relay, job, fence));
       // While the relay was asked, the job may have ended or moved on: then its hold is no longer this lease's to release.
       if (this.#pool.lease(job) !== lease || this.#waiters.has(job)) return;
-      if (running && Date.now() < lease.expiresAt) return this.#pool.running(job, fence, daemon, Date.now());
+      if (running && Date.now() < lease.expiresAt) return this.#pool.running(lease, Date.now());
+      await this.#void(account, job, "lease_lapsed", fence);
       this.#pool.ended(job, fence, null, Date.now());
       this.#pump();
-      if (account !== null) await this.env.ACCOUNT.getByName(account).void(job, "lease_lapsed");
-    } catch {
-      // A relay that cannot be asked keeps the lease; the timer asks again.
+    } catch (error) {
+      // A relay or an account that cannot be asked keeps the lease; the timer asks again.
+      emitError("lapse_failed", error, { job });
     } finally {
       this.#lapsing.delete(lease);
     }
@@ -219,7 +233,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
         this.#registry.remove(daemon.daemon, relay);
         this.#pool.unregister(daemon.daemon, relay);
       }
-      for (const { job, fence, daemon } of roster.running) this.#pool.running(job, fence, daemon, Date.now());
+      // What the relay says is newer than the rows: an offer may have changed while nobody was here to hear it.
+      for (const registration of roster.registrations) this.#pool.register(registration, Date.now());
+      for (const job of roster.running) this.#pool.running(job, Date.now());
     });
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, RECOVERY_MS);
@@ -240,6 +256,7 @@ function waitingJob(request: AcquireRequest, now: number): WaitingJob {
     unbacked,
     features: needs.features,
     quantizations: needs.quantizations,
+    context: needs.context,
     only: needs.only,
     ignore: needs.ignore,
     excluded,

@@ -18,3 +18,25 @@ export async function retrying<T>(call: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+const LONGEST_DELAY_MS = 5_000;
+
+/**
+ * Calls an idempotent RPC that must get through, whatever the error, until a time (milliseconds since 1970). Throws the
+ * last error then; `failed` hears of every one before.
+ */
+export async function persisting<T>(
+  until: number,
+  call: () => Promise<T>,
+  failed: (error: unknown) => void,
+): Promise<T> {
+  for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
+    try {
+      return await call();
+    } catch (error) {
+      if (Date.now() + delayMs >= until) throw error;
+      failed(error);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+}

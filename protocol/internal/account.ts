@@ -42,11 +42,13 @@ export type HoldResult =
 export type PostResult =
   /** `body` is the receipt's canonical text; a repeated post gets the same one. */
   | { readonly type: "posted"; readonly body: string; readonly seq: number; readonly remaining: Millicredits }
-  | { readonly type: "refused"; readonly reason: "voided" | "unknown_job" };
+  | { readonly type: "refused"; readonly reason: "voided" | "unknown_job" | "superseded" };
 
 export type VoidResult =
   | { readonly type: "voided" }
   | { readonly type: "already_posted"; readonly body: string }
+  /** A later attempt has the job. */
+  | { readonly type: "superseded" }
   | { readonly type: "unknown_job" };
 
 /** What an account knows of one of its jobs. */
@@ -100,7 +102,13 @@ export interface AccountRpc {
   hold(request: HoldRequest): Promise<HoldResult>;
   /** Idempotent by (job, n). */
   post(facts: JobFacts): Promise<PostResult>;
-  void(job: JobId, reason: string): Promise<VoidResult>;
+  /** Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts. */
+  void(job: JobId, reason: string, fence?: number | null): Promise<VoidResult>;
+  /**
+   * A later attempt takes a job over: from now on an earlier one can neither post nor void it. False when the hold has
+   * ended, and the attempt must not be made.
+   */
+  advance(job: JobId, fence: number): Promise<boolean>;
   credit(command: CreditCommand): Promise<CreditResult>;
   balance(credentials: Credentials): Promise<Answer<Balance>>;
   job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>>;

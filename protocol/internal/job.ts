@@ -12,6 +12,8 @@ export interface Needs {
   /** Each with the parameter of the request that asks for it, for the refusal. */
   readonly features: readonly { readonly feature: string; readonly param: string }[];
   readonly quantizations: readonly Quantization[] | null;
+  /** Tokens of context: prompt bound and completion cap, at most what the catalog promises. */
+  readonly context: number;
   /** Provider accounts or daemons. */
   readonly only: readonly string[] | null;
   readonly ignore: readonly string[];

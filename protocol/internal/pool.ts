@@ -30,7 +30,7 @@ export interface RunningJob {
 
 /** What a relay tells a scheduler of a job, in digests: that it runs, or that it ended. */
 export type JobReport =
-  | { readonly type: "running"; readonly job: JobId; readonly fence: number; readonly daemon: DaemonId }
+  | ({ readonly type: "running" } & RunningJob)
   | {
       readonly type: "ended";
       readonly job: JobId;
@@ -59,7 +59,8 @@ export type PoolJob =
 
 /** The RPC methods of a `Scheduler` object; `acquire` is its fetch. */
 export interface SchedulerRpc {
-  register(registration: Registration): Promise<void>;
+  /** `running` are the jobs that the relay has for this daemon: others that it was given are lost. */
+  register(registration: Registration, running: readonly JobId[]): Promise<void>;
   unregister(daemon: DaemonId, relay: string): Promise<void>;
   report(relay: string, reports: readonly JobReport[]): Promise<void>;
   supply(): Promise<Supply>;

@@ -1,12 +1,13 @@
 /** `POST /v1/chat/completions` (interfaces.md §1; architecture.md, One job). */
 
 import type { Context } from "hono";
-import { type Refusal, refuse } from "../../core/errors.ts";
+import { refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
-import { formatCredits } from "../../core/units.ts";
+import { formatCredits, type Millicredits } from "../../core/units.ts";
+import { emitError } from "../../durable-objects/shared/events.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldResult } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
@@ -41,10 +42,28 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
 
   const body = new Uint8Array(utf8ToBytes(text.value));
   const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
-  const held = await hold(c.env, config, key.value, call, prepared.value, body, now);
-  if (held.type !== "held") return refused(c, softStop(held, now));
-  const job = await jobToOpen(config, key.value, id.value.job, prepared.value, held, body, now);
-  return await answer(c, config, job, heldHeaders(id.value.job, held, now));
+  const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
+  // A consumer that leaves meanwhile ends this request at once; the hold that was just made must not outlive it.
+  c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
+  const held = await holding;
+  if (held.type !== "held") return refuseHold(c, call.job, held, now);
+  const job = await jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+  return await answer(c, config, job, heldHeaders(call.job, held, now));
+}
+
+/** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
+async function releaseIfGone(
+  c: Context<HttpEnv>,
+  { account }: ApiKey,
+  job: JobId,
+  holding: Promise<HoldResult>,
+): Promise<void> {
+  const held = await holding.catch(() => null);
+  if (held !== null && !(held.type === "held" && c.req.raw.signal.aborted)) return;
+  await onAccount(c.env, account, (object) => object.void(job, "consumer_gone")).catch(
+    // The hold then ends by its own time; nothing is charged either way.
+    (error: unknown) => emitError("void_failed", error, { job }),
+  );
 }
 
 async function hold(
@@ -76,21 +95,30 @@ async function hold(
   );
 }
 
-/** A refusal of a hold; a soft stop tells what is missing and when credits come (economics.md §7). */
-function softStop(result: Exclude<HoldResult, { type: "held" }>, now: number): Refusal {
-  if (result.type === "refused") return result.refusal;
+/** A hold that was refused; a soft stop tells what is missing and when credits come (economics.md §7). */
+function refuseHold(
+  c: Context<HttpEnv>,
+  job: JobId,
+  result: Exclude<HoldResult, { type: "held" }>,
+  now: number,
+): Response {
+  c.header("x-job-id", job);
+  c.header("x-credits-refresh", refreshAt(now));
+  // OpenAI's SDK would repeat every 409, and a key that has been answered is answered for good.
+  if (result.refusal.code === "already_completed") c.header("x-should-retry", "false");
+  if (result.type === "refused") return refused(c, result.refusal);
   const { balance, required, shortfall } = result.stop;
-  return {
-    ...result.refusal,
-    metadata: {
-      balance: formatCredits(balance),
-      required: formatCredits(required),
-      shortfall: formatCredits(shortfall),
-      refresh_at: refreshAt(now),
-      packages: [],
-      x402: null,
-    },
+  c.header("x-credits-held", formatCredits(0 as Millicredits));
+  c.header("x-credits-remaining", formatCredits(balance));
+  const metadata = {
+    balance: formatCredits(balance),
+    required: formatCredits(required),
+    shortfall: formatCredits(shortfall),
+    refresh_at: refreshAt(now),
+    packages: [],
+    x402: null,
   };
+  return refused(c, { ...result.refusal, metadata });
 }
 
 async function jobToOpen(
@@ -109,12 +137,14 @@ async function jobToOpen(
   salted.set(body, salt.length);
   return {
     account,
+    // Who allows no fallbacks wants the first daemon or none.
+    moves: request.provider?.allow_fallbacks === false ? 0 : config.parameters.movesPerJob,
     acquire: {
       job,
       account,
       lane,
       model: model.id,
-      needs,
+      needs: { ...needs, context: Math.min(held.promptBound + held.completionCap, model.context_length) },
       rate,
       estimate: { prompt: held.promptBound, completion: held.completionCap * choices },
       unbacked: held.unbacked,
@@ -149,6 +179,7 @@ async function answer(
   headers: Record<string, string>,
 ): Promise<Response> {
   const opened = openJob(c.env, config, job, c.req.raw.signal);
+  // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
   const early = job.relay.stream ? await Promise.race([opened, headersAreDue()]) : await opened;
   if (early !== null) return final(c, early, job.acquire.queuedAt, headers);
 

@@ -6,7 +6,6 @@
 
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId } from "../../core/ids.ts";
-import type { Parameters } from "../../core/parameters.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import type { AcquireRequest, AcquireResponse, Grant, RelayJob, RelayRefusal } from "../../protocol/internal/job.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
@@ -32,16 +31,28 @@ export interface JobToOpen {
   readonly acquire: Omit<AcquireRequest, "excluded">;
   readonly relay: Omit<RelayJob, "grant" | "firstDispatchedAt">;
   readonly account: AccountId;
+  /** How often it may move to another daemon before its first token. */
+  readonly moves: number;
 }
 
-/** Opens a job. Never throws; an error on the way becomes a refusal, and the hold is released. */
+/** Who has to end the hold if nothing else happens (economics.md §6). */
+type Owner = "gateway" | "scheduler" | "relay";
+
+/**
+ * Opens a job. Never throws; an error on the way becomes a refusal, and the hold is released by whoever owns it: a consumer
+ * that goes away while the scheduler or the relay has the job is seen by them.
+ */
 export async function openJob(env: Env, config: Config, job: JobToOpen, signal: AbortSignal): Promise<Opened> {
   const excluded: DaemonId[] = [];
   let firstDispatchedAt: number | null = null;
   let grant: Grant | null = null;
+  let owner: Owner = "gateway";
   try {
     for (let moves = 0; ; moves++) {
-      const acquired = await acquire(env, config, { ...job.acquire, excluded }, signal);
+      signal.throwIfAborted();
+      owner = "scheduler";
+      const { response: acquired, tries } = await acquire(env, config, { ...job.acquire, excluded }, signal);
+      owner = "gateway";
       if (acquired.type === "refused") {
         // A job that had a daemon and lost it says so, rather than that nobody else is there.
         const refusal = excluded.length > 0 ? refuse("provider_failed") : acquired.refusal;
@@ -49,24 +60,33 @@ export async function openJob(env: Env, config: Config, job: JobToOpen, signal: 
       }
       grant = acquired.grant;
       firstDispatchedAt ??= grant.dispatchedAt;
+      if ((moves > 0 || tries > 1) && !(await takeOver(env, job, grant.fence))) {
+        return { type: "refused", refusal: refuse("job_expired"), retryAfterSeconds: null, grant };
+      }
+      signal.throwIfAborted();
+      owner = "relay";
       const response = await relay(env, { ...job.relay, grant, firstDispatchedAt }, signal);
       if (response.headers.get(RELAY_RESULT) !== "refused") return { type: "answer", response, grant };
       const { refusal, move, resolved } = await response.json<RelayRefusal>();
-      if (!move || moves >= movesOf(config.parameters)) {
-        const final = { refusal, retryAfterSeconds: null, grant };
-        return resolved ? { type: "refused", ...final } : await giveUp(env, job, final);
-      }
+      if (resolved) return { type: "refused", refusal, retryAfterSeconds: null, grant };
+      owner = "gateway";
+      if (!move || moves >= job.moves) return await giveUp(env, job, { refusal, retryAfterSeconds: null, grant });
       excluded.push(grant.daemon);
     }
   } catch (error) {
-    // The consumer has gone: whoever had the job last has heard of it too.
+    const refused = {
+      refusal: refuse(signal.aborted ? "cancelled" : "internal_error"),
+      retryAfterSeconds: null,
+      grant,
+    };
     if (!signal.aborted) emitError("job_failed", error, { job: job.acquire.job });
-    return await giveUp(env, job, { refusal: refuse("internal_error"), retryAfterSeconds: null, grant });
+    return signal.aborted && owner !== "gateway" ? { type: "refused", ...refused } : await giveUp(env, job, refused);
   }
 }
 
-function movesOf(parameters: Parameters): number {
-  return parameters.movesPerJob;
+/** Tells the account that an earlier attempt, which may still be alive somewhere, has no say any more. */
+async function takeOver(env: Env, job: JobToOpen, fence: number): Promise<boolean> {
+  return await onAccount(env, job.account, (account) => account.advance(job.acquire.job, fence));
 }
 
 async function giveUp(
@@ -86,16 +106,20 @@ async function acquire(
   config: Config,
   request: AcquireRequest,
   signal: AbortSignal,
-): Promise<AcquireResponse> {
+): Promise<{ response: AcquireResponse; tries: number }> {
   const name = schedulerName(config.region, request.model);
-  const response = await again(signal, () =>
-    env.SCHEDULER.getByName(name).fetch("https://scheduler/acquire", {
-      method: "POST",
-      body: JSON.stringify(request),
-      signal,
-    }),
-  );
-  return await response.json<AcquireResponse>();
+  for (let tries = 1; ; tries++) {
+    try {
+      const response = await env.SCHEDULER.getByName(name).fetch("https://scheduler/acquire", {
+        method: "POST",
+        body: JSON.stringify(request),
+        signal,
+      });
+      return { response: await response.json<AcquireResponse>(), tries };
+    } catch (error) {
+      if (signal.aborted || tries === TRIES) throw error;
+    }
+  }
 }
 
 /** A relay that breaks before it answers has shown the consumer nothing, so the job may move on. */
@@ -111,15 +135,5 @@ async function relay(env: Env, job: RelayJob, signal: AbortSignal): Promise<Resp
     emitError("relay_failed", error, { job: job.job, relay: job.grant.relay });
     const refusal: RelayRefusal = { refusal: refuse("provider_failed"), move: true, resolved: false };
     return Response.json(refusal, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
-  }
-}
-
-async function again(signal: AbortSignal, call: () => Promise<Response>): Promise<Response> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await call();
-    } catch (error) {
-      if (signal.aborted || attempt === TRIES) throw error;
-    }
   }
 }

@@ -20,7 +20,8 @@ export interface PreparedChat {
   /** What the request names for each choice, or null. */
   readonly completion: number | null;
   readonly choices: number;
-  readonly needs: Needs;
+  /** All but the context, which depends on what the balance affords. */
+  readonly needs: Omit<Needs, "context">;
 }
 
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
@@ -96,7 +97,7 @@ function aboveMaximum(request: ChatRequest, rate: Rate): Refusal | null {
   return most >= price ? null : refuse("no_bid", { param, metadata: { lowest_ask: formatUsd(price) } });
 }
 
-function needsOf(request: ChatRequest): Needs {
+function needsOf(request: ChatRequest): PreparedChat["needs"] {
   const { only, ignore, quantizations } = request.provider ?? {};
   return {
     features: neededFeatures(request),

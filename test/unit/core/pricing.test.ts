@@ -197,12 +197,14 @@ describe("billed tokens", () => {
     claimed: { prompt: 50, completion: 20 },
     framed: 30,
     relayedBytes: 100,
+    completionCap: 25,
     promptBound: 60,
     minBytesPerTokenHundredths: 200,
   };
   it.each([
     ["what the daemon claims", {}, { prompt: 50, completion: 20 }],
     ["the gateway's bound on the prompt", { promptBound: 40 }, { prompt: 40, completion: 20 }],
+    ["what the request may have", { completionCap: 9 }, { prompt: 50, completion: 9 }],
     ["what its frames counted", { framed: 7 }, { prompt: 50, completion: 7 }],
     ["what the relayed bytes can hold, rounded up", { relayedBytes: 21 }, { prompt: 50, completion: 11 }],
     ["nothing when nothing was relayed", { relayedBytes: 0 }, { prompt: 50, completion: 0 }],

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { DaemonId, JobId } from "../../../core/ids.ts";
 import { LIMITS } from "../../../core/limits.ts";
 import type { Pool } from "../../../core/scheduler/pool.ts";
-import { daemon, fences, job, poolOf, START } from "./support.ts";
+import { daemon, fences, job, poolOf, running, START } from "./support.ts";
 
 const served = (pool: Pool, now = START) => pool.dispatch(now, fences()).map(({ daemon: { daemon } }) => daemon);
 const codes = (pool: Pool, now: number) => pool.rejections(now).map(({ refusal }) => refusal.code);
@@ -10,6 +10,7 @@ const id = (name: string) => name as JobId;
 
 describe("who may serve", () => {
   it.each([
+    ["one with too small a context", daemon("small", { context: 999 }), {}],
     ["an own daemon", daemon("own", { provider: "consumer" as never }), {}],
     ["a draining one", daemon("draining", { draining: true }), {}],
     ["one that failed the job before", daemon("failed"), { excluded: ["failed" as DaemonId] }],
@@ -86,7 +87,7 @@ describe("leases", () => {
     pool.enqueue(job("taken"));
     const dispatches = pool.dispatch(START, fences());
     const taken = dispatches.find((dispatch) => dispatch.job.job === "taken");
-    pool.running(id("taken"), taken?.lease.fence ?? 0, "a" as DaemonId, START);
+    pool.running(running("taken", taken?.lease.fence ?? 0), START);
     expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
     expect(pool.lapsed(START + LIMITS.leaseMs - 1)).toEqual([]);
     expect(pool.lapsed(START + LIMITS.leaseMs).map((lease) => lease.job)).toEqual(["left"]);
@@ -95,24 +96,37 @@ describe("leases", () => {
 
   it("adopts what a relay runs, so that a new start sells no slot twice", () => {
     const pool = poolOf([daemon("a")]);
-    pool.running(id("old"), 41, "a" as DaemonId, START);
+    pool.running(running("old", 41), START);
     pool.enqueue(job("job"));
     expect(served(pool)).toEqual([]);
-    expect(pool.lease(id("old"))).toMatchObject({ fence: 41, account: null });
+    expect(pool.lease(id("old"))).toMatchObject({ fence: 41, account: "consumer" });
     pool.ended(id("old"), 41, { prompt: 10, completion: 10 }, START);
     expect(served(pool)).toEqual(["a"]);
   });
 
-  it("ends with its daemon, unless another relay has that daemon now", () => {
+  it("outlives its daemon's registration until its relay says how it ended", () => {
     const pool = poolOf([daemon("a")]);
     pool.enqueue(job("job"));
-    served(pool);
+    const [dispatch] = pool.dispatch(START, fences());
     pool.register(daemon("a", { relay: "relay/1" }), START);
     pool.unregister("a" as DaemonId, "relay/0");
-    expect(pool.lease(id("job"))).toBeDefined();
+    expect(pool.daemons.size).toBe(1);
     pool.unregister("a" as DaemonId, "relay/1");
-    expect(pool.lease(id("job"))).toBeUndefined();
     expect(pool.daemons.size).toBe(0);
+    pool.register(daemon("a"), START);
+    pool.enqueue(job("next"));
+    expect(served(pool)).toEqual([]);
+    pool.ended(id("job"), dispatch?.lease.fence ?? 0, null, START);
+    expect(served(pool)).toEqual(["a"]);
+  });
+
+  it("keeps no object awake while it runs", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("job"));
+    const [dispatch] = pool.dispatch(START, fences());
+    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    pool.running(running("job", dispatch?.lease.fence ?? 0), START);
+    expect(pool.nextDue()).toBeNull();
   });
 
   it("keeps running jobs when a daemon changes its offer", () => {

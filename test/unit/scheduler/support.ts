@@ -4,7 +4,7 @@ import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
 import type { Lane } from "../../../core/lanes.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { Daemon } from "../../../core/scheduler/daemon.ts";
-import { Pool } from "../../../core/scheduler/pool.ts";
+import { Pool, type RunningLease } from "../../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../../core/scheduler/waiting-job.ts";
 
 /** When the tests' pools begin. */
@@ -47,6 +47,7 @@ export function job(name: string, { lane = "public", account = "consumer", ...ch
     rate: { completion: 80_000, prompt: 20_000, per: 1_000 },
     estimate: { prompt: 0, completion: 1_000 },
     unbacked: true,
+    context: 1_000,
     features: [],
     quantizations: null,
     only: null,
@@ -84,4 +85,9 @@ export function order(pool: Pool, most = Number.POSITIVE_INFINITY): WaitingJob[]
     }
   }
   return served;
+}
+
+/** What a relay says of a job that daemon `a` runs. */
+export function running(name: string, fence: number): RunningLease {
+  return { job: name as JobId, fence, daemon: "a" as DaemonId, account: "consumer" as AccountId };
 }

@@ -40,7 +40,20 @@ it("answers to its RPC methods and to nothing else", async () => {
   const methods = await runInDurableObject(bank.stub, (object) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(object)),
   );
-  const rpc = ["open", "hold", "post", "void", "credit", "balance", "job", "entries", "keys", "createKey", "revokeKey"];
+  const rpc = [
+    "open",
+    "hold",
+    "post",
+    "void",
+    "advance",
+    "credit",
+    "balance",
+    "job",
+    "entries",
+    "keys",
+    "createKey",
+    "revokeKey",
+  ];
   expect(methods.toSorted()).toEqual(["constructor", "alarm", ...rpc].toSorted());
 });
 

@@ -97,15 +97,16 @@ it("bills no more tokens than the relayed bytes can be, and none for frames with
   expect(await onlyReceipt(consumer)).toMatchObject({ usage: { completion: 3, relayed: 60_000 } });
 });
 
-it("never charges more than the hold", async () => {
+it("never charges more completion tokens than were asked for, whatever room the hold has", async () => {
   const { consumer, provider } = await openMarket();
   await addDaemon(provider, { onJob: (job) => (job.accept(), job.text("x".repeat(4_000), 4_000), job.done()) });
   const response = await chat(consumer.apiKey, { max_tokens: 10 });
   const held = Number(response.headers.get("x-credits-held")) * 1_000;
   const receipt = await onlyReceipt(consumer);
   expect(held).toBe(10 * 20 + 10 * 80);
-  expect(receipt.charge.nano_usd).toBe(held);
-  expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - held, held: 0 });
+  expect(receipt.usage).toMatchObject({ prompt: 8, completion: 10 });
+  expect(receipt.charge.nano_usd).toBe(8 * 20 + 10 * 80);
+  expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - 960, held: 0 });
 });
 
 it("settles a claim that comes again as before, and charges once", async () => {

@@ -36,7 +36,7 @@ export async function acquireAlone(
     account: consumer.account,
     lane: "public",
     model: "test-model",
-    needs: { features: [], quantizations: null, only: null, ignore: [] },
+    needs: { features: [], quantizations: null, context: 110, only: null, ignore: [] },
     rate: RATE,
     estimate: { prompt: 10, completion: 100 },
     unbacked: true,
