@@ -184,6 +184,7 @@ describe("waiting", () => {
     served(pool);
     pool.enqueue(job("second", { waitUntil: START + 60_000 }));
     pool.enqueue(job("third", { waitUntil: START + 90_000 }));
+    expect(codes(pool, START)).toEqual([]);
     expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
     expect(codes(pool, START + 59_999)).toEqual([]);
     expect(codes(pool, START + 60_000)).toEqual(["queue_timeout"]);
