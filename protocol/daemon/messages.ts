@@ -143,6 +143,7 @@ export const daemonMessage = z.discriminatedUnion("type", [
 export type DaemonMessage = z.infer<typeof daemonMessage>;
 export type Offer = z.infer<typeof offer>;
 export type Done = z.infer<typeof done>;
+export type Failed = z.infer<typeof failed>;
 
 /** The types a relay knows; any other type is ignored. */
 export const DAEMON_MESSAGE_TYPES: ReadonlySet<string> = new Set(
