@@ -1,6 +1,6 @@
 /** `tollmill engines`: the engine that a daemon would serve, and what it would offer of it. */
 
-import { chooseModels } from "../engines/served-models.ts";
+import { chooseModels, LEFT_OUT_HINT } from "../engines/served-models.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { table } from "../output/tables.ts";
 import type { Context } from "./context.ts";
@@ -9,8 +9,9 @@ import { type DaemonFlags, openEngine } from "./serve.ts";
 export async function showEngines(context: Context, flags: DaemonFlags): Promise<ExitCode> {
   const engine = await openEngine(flags, (text) => context.terminal.err(text));
   try {
-    const { chosen, skipped } = chooseModels(await engine.models(), flags.serve);
+    const { chosen, skipped, leftOut } = chooseModels(await engine.models(), flags.serve);
     const { terminal } = context;
+    if (leftOut > 0) terminal.err(`${leftOut} more ${leftOut === 1 ? "is" : "are"} left out: ${LEFT_OUT_HINT}`);
     if (flags.json === true) {
       for (const [id, { name, quantization, context: length, loaded, features }] of chosen) {
         terminal.out(

@@ -1,5 +1,6 @@
 /** Which of an engine's models are offered, and under which ids of the catalog. */
 
+import { LIMITS } from "../../core/limits.ts";
 import type { Quantization } from "../../core/pricing.ts";
 import { modelId } from "../../protocol/catalog.ts";
 import type { Feature, OfferedModel } from "../../protocol/daemon/messages.ts";
@@ -45,9 +46,16 @@ export interface Choice {
   readonly chosen: ReadonlyMap<string, EngineModel>;
   /** Names that are no catalog id and that nobody mapped to one. */
   readonly skipped: readonly string[];
+  /** How many more the engine has than a daemon may offer. */
+  readonly leftOut: number;
 }
 
-/** Chooses the models to offer. Throws a {@link Failure} when `--serve` names a model that the engine does not have. */
+/** What to do about models that were left out. */
+export const LEFT_OUT_HINT = "choose with --serve NAME=ID, which offers what it names and nothing else";
+
+/**
+ * Chooses the models to offer: those that `--serve` names, else the first {@link LIMITS.daemonModels}, loaded ones first. A
+ * relay refuses an offer of more as a whole. Throws a {@link Failure} when `--serve` names a model that the engine does not have. */
 export function chooseModels(models: readonly EngineModel[], serve: ReadonlyMap<string, string>): Choice {
   const chosen = new Map<string, EngineModel>();
   if (serve.size > 0) {
@@ -62,15 +70,19 @@ export function chooseModels(models: readonly EngineModel[], serve: ReadonlyMap<
       }
       chosen.set(id, model);
     }
-    return { chosen, skipped: [] };
+    return { chosen, skipped: [], leftOut: 0 };
   }
   const skipped: string[] = [];
-  for (const model of models) {
+  let leftOut = 0;
+  for (const model of [...models].sort((a, b) => Number(b.loaded) - Number(a.loaded))) {
     const id = catalogIdOf(model.name);
     if (id === null) skipped.push(model.name);
-    else chosen.set(id, model);
+    // Of two names that come to one id the loaded one stays.
+    else if (chosen.has(id)) continue;
+    else if (chosen.size < LIMITS.daemonModels) chosen.set(id, model);
+    else leftOut += 1;
   }
-  return { chosen, skipped };
+  return { chosen, skipped, leftOut };
 }
 
 /** The models as an offer lists them. Speeds are by engine name; what was not measured gets the slowest that was. */

@@ -3,9 +3,10 @@
  * answered for its claim.
  */
 
-import type { Done, Job, RelayMessage } from "../../protocol/daemon/messages.ts";
+import type { Job, RelayMessage } from "../../protocol/daemon/messages.ts";
 import { chatRequest, engineRequest } from "../../protocol/openai/chat.ts";
 import { composeClaim } from "../claims/claim.ts";
+import { ClaimDelivery } from "../claims/delivery.ts";
 import type { ClaimStore } from "../claims/store.ts";
 import type { Engine, EngineRequest } from "../engines/engine.ts";
 import type { ServedModel } from "../engines/served-models.ts";
@@ -13,6 +14,7 @@ import type { Identity } from "../identity/key-file.ts";
 import type { Log } from "../output/log.ts";
 import type { Channel } from "./channel.ts";
 import type { FlushParameters } from "./flush-policy.ts";
+import { LostJobs } from "./lost-jobs.ts";
 import { estimatePrompt } from "./prompt-estimate.ts";
 import { type JobEnd, RunningJob } from "./running-job.ts";
 
@@ -27,7 +29,7 @@ export interface JobDeskOptions {
   readonly models: () => ReadonlyMap<string, ServedModel>;
   /** Called when the number of running jobs has changed. */
   readonly onLoad: (running: number) => void;
-  /** The connection that is up now, for claims whose own has gone. */
+  /** The connection that is up now, for what has to be said of jobs whose own has gone. */
   readonly channel: () => Channel | null;
 }
 
@@ -45,10 +47,14 @@ export class JobDesk {
   readonly #options: JobDeskOptions;
   /** By connection and stream: a new connection may count its streams from the start. */
   readonly #running = new Map<string, Entry>();
+  readonly #delivery: ClaimDelivery;
+  readonly #lost: LostJobs;
   #draining = false;
 
   constructor(options: JobDeskOptions) {
     this.#options = options;
+    this.#delivery = new ClaimDelivery(options.claims, options.now);
+    this.#lost = new LostJobs(options.channel);
   }
 
   get running(): number {
@@ -71,9 +77,7 @@ export class JobDesk {
     if (!channel.send({ type: "accept", stream: job.stream })) return;
     const prepared = prepare(job, model);
     if (prepared === null) {
-      const message = "The request is not a chat completion that this daemon understands.";
-      channel.send({ type: "failed", stream: job.stream, code: "invalid_request", message });
-      log.error("job_failed", { job: job.job, code: "invalid_request" });
+      this.#fail(job, channel, "invalid_request", "The request is not a chat completion that this daemon understands.");
       return;
     }
     const { engine, now } = this.#options;
@@ -119,9 +123,15 @@ export class JobDesk {
     }
   }
 
-  /** Sends every claim that waits for an answer: after each connect, without the streams, which are gone. */
+  /** After each connect: tells of the jobs that were lost, and sends every claim that waits for an answer. */
   resend(channel: Channel): void {
-    for (const claim of this.#options.claims.waiting) channel.send(claim);
+    this.#lost.tell();
+    this.#delivery.sendAll(channel);
+  }
+
+  /** Sends the claims again whose answer is overdue although the connection lives. */
+  resendOverdue(channel: Channel, overdueMs: number): void {
+    this.#delivery.sendOverdue(channel, overdueMs);
   }
 
   /** Ends the jobs of a connection that has gone, or all of them: nothing that they sent can be claimed. */
@@ -129,6 +139,11 @@ export class JobDesk {
     for (const { job, channel: own } of this.#running.values()) {
       if (channel === undefined || own === channel) job.stop("aborted");
     }
+  }
+
+  /** Resolves when the network has answered for every claim, and was told of every lost job. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#options.claims.empty(), this.#lost.empty()]);
   }
 
   /** Takes no more jobs; resolves when the running ones have ended. */
@@ -154,10 +169,10 @@ export class JobDesk {
     if (end.type === "answered") {
       await this.#claim(job, end, channel, ms);
     } else if (end.type === "failed") {
-      channel.send({ type: "failed", stream: job.stream, code: end.code, message: end.message.slice(0, 512) });
-      log.error("job_failed", { job: job.job, model: job.model, code: end.code, ms });
+      this.#fail(job, channel, end.code, end.message, ms);
     } else {
       log.warning("job_aborted", { job: job.job, model: job.model, ms });
+      this.#lost.add(job);
     }
     this.#running.delete(keyOf(channel, job.stream));
     this.#options.onLoad(this.running);
@@ -169,17 +184,19 @@ export class JobDesk {
     if (await claims.put(claim)) {
       const { prompt, completion } = claim.usage;
       log.info("job_done", { job: job.job, model: job.model, prompt, completion, finish: claim.finish_reason, ms });
-      this.#deliver(claim, job.stream, channel);
+      if (this.#delivery.send(claim, channel, job.stream)) return;
+      const later = this.#options.channel();
+      if (later !== null) this.#delivery.send(claim, later);
       return;
     }
-    const message = "The daemon could not store its claim.";
-    channel.send({ type: "failed", stream: job.stream, code: "claim_not_stored", message });
-    log.error("job_failed", { job: job.job, model: job.model, code: "claim_not_stored", ms });
+    this.#fail(job, channel, "claim_not_stored", "The daemon could not store its claim.", ms);
   }
 
-  /** Sends a claim on the connection that its job came by, or by a later one without its stream. */
-  #deliver(claim: Done, stream: number, channel: Channel): void {
-    if (!channel.send({ ...claim, stream })) this.#options.channel()?.send(claim);
+  /** Ends a job's stream without a claim; where its connection has gone, the next one is told. */
+  #fail(job: Job, channel: Channel, code: string, message: string, ms?: number): void {
+    this.#options.log.error("job_failed", { job: job.job, model: job.model, code, ms });
+    const sent = channel.send({ type: "failed", stream: job.stream, code, message: message.slice(0, 512) });
+    if (!sent) this.#lost.add(job);
   }
 }
 

@@ -40,7 +40,7 @@ export interface Closed {
 export interface ConnectionEvents {
   /** The relay has let the daemon in. */
   online(welcome: Welcome, channel: Channel): void;
-  /** Any message of an open session that is not about the session itself. */
+  /** Any message of an open session that is not about the session itself; errors have been logged. */
   message(message: RelayMessage, channel: Channel): void;
 }
 
@@ -181,7 +181,10 @@ export class Connection implements Channel {
     else if (message.type === "welcome" && this.#mode === "proving") this.#welcome(message);
     else if (message.type === "error") {
       if (isFinalCode(message.code)) this.#reject(message.code, message.message);
-      else log.error("relay_error", { code: message.code, message: message.message });
+      else {
+        log.error("relay_error", { code: message.code, message: message.message });
+        if (this.#mode === "online") events.message(message, this);
+      }
     } else if (this.#mode === "online" && message.type !== "challenge" && message.type !== "welcome") {
       events.message(message, this);
     } else log.warning("relay_message_ignored", { problem: `${message.type} does not belong here` });

@@ -24,6 +24,8 @@ export interface SessionEvents extends ConnectionEvents {
 export type SessionOptions = Omit<ConnectionOptions, "id" | "events" | "resume"> & {
   readonly events: SessionEvents;
   readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** The first pause after a failure and the longest one, in milliseconds; each is drawn between 0 and its bound. */
   readonly backoff?: { readonly firstMs: number; readonly mostMs: number };
 };
@@ -34,6 +36,8 @@ export type SessionEnd =
   | { readonly type: "refused"; readonly code: string; readonly detail: string };
 
 const BACKOFF = { firstMs: 500, mostMs: 30_000 };
+/** A connection that was online for less than this has not helped: the pause after it goes on growing. */
+const STABLE_MS = 60_000;
 
 /** A connection that failed, as what is thrown to try again. */
 class Attempt extends Error {
@@ -51,6 +55,8 @@ export class Session {
   #connection: Connection | null = null;
   #connections = 0;
   #resume: string | null = null;
+  /** Connections in a row that came online and did not last. */
+  #shortLived = 0;
   readonly #stopped = Promise.withResolvers<SessionEnd>();
 
   constructor(options: SessionOptions) {
@@ -98,7 +104,8 @@ export class Session {
         // After a deploy every daemon loses its socket in the same moment, so even the first try is spread out.
         delayFirstAttempt: again,
         jitter: "full",
-        startingDelay: firstMs,
+        // A relay that lets the daemon in and cannot take its offer would be called without a pause otherwise.
+        startingDelay: Math.min(mostMs, firstMs * 2 ** Math.max(0, this.#shortLived - 1)),
         maxDelay: mostMs,
         numOfAttempts: Number.POSITIVE_INFINITY,
         retry: (error: unknown, attempt) => this.#mayRetry(error, attempt),
@@ -118,9 +125,10 @@ export class Session {
 
   /** One connection to its end; throws an {@link Attempt} when it never came online. */
   async #connect(): Promise<Closed> {
-    const { events, url, identity, log } = this.#options;
+    const { events, url, identity, log, now } = this.#options;
     if (this.#mode === "ended") throw new Attempt({ wasOnline: false, reason: "stopped", final: null });
     this.#enter("connecting");
+    let onlineAt = 0;
     const connection = new Connection({
       id: ++this.#connections,
       url,
@@ -132,6 +140,7 @@ export class Session {
         online: (welcome, channel) => {
           this.#resume = welcome.session;
           this.#enter("online");
+          onlineAt = now();
           events.online(welcome, channel);
         },
       },
@@ -140,6 +149,7 @@ export class Session {
     const closed = await connection.closed;
     this.#connection = null;
     if (!closed.wasOnline) throw new Attempt(closed);
+    this.#shortLived = now() - onlineAt < STABLE_MS ? this.#shortLived + 1 : 0;
     events.offline(connection);
     return closed;
   }

@@ -9,7 +9,7 @@ import { type ClaimDisk, ClaimStore } from "../../../daemon/claims/store.ts";
 import { type Identity, identityOf } from "../../../daemon/identity/key-file.ts";
 import { createLog, type Log } from "../../../daemon/output/log.ts";
 import type { SessionEnd } from "../../../daemon/session/session.ts";
-import { Worker } from "../../../daemon/worker.ts";
+import { Worker, type WorkerOptions } from "../../../daemon/worker.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 import { type Peer, ScriptedRelay } from "./scripted-relay.ts";
 
@@ -31,6 +31,9 @@ interface BenchOptions {
   readonly folder?: string;
   readonly slots?: number;
   readonly identity?: Identity;
+  readonly now?: () => number;
+  readonly pace?: NonNullable<WorkerOptions["pace"]>;
+  readonly backoff?: NonNullable<WorkerOptions["backoff"]>;
 }
 
 export function tempFolder(): string {
@@ -59,12 +62,13 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     engine,
     claims,
     log,
-    now: Date.now,
+    now: options.now ?? Date.now,
     hardware: { tier: "desktop", gpu: "test", vram_mb: null, watts: 10 },
     usdPerKwh: 0.12,
     accepts: "any",
     serve: { serve: new Map(), slots: options.slots ?? 2, context: null, quantization: null, features: [] },
-    backoff: { firstMs: 1, mostMs: 5 },
+    backoff: options.backoff ?? { firstMs: 1, mostMs: 5 },
+    ...(options.pace === undefined ? {} : { pace: options.pace }),
   });
   const script = engine.script;
   engine.script = quickMeasure;
