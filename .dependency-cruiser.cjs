@@ -9,10 +9,11 @@ const mayImport = {
   daemon: ["core", "protocol"],
   web: ["core", "protocol"],
   localnet: ["core", "protocol"],
+  bench: ["core", "protocol", "test"],
 };
 
-// Tests and benchmarks look into everything, and nothing looks into them.
-const folders = [...Object.keys(mayImport), "bench", "test"];
+// Tests look into everything, and nothing but benchmarks looks into them.
+const folders = [...Object.keys(mayImport), "test"];
 
 const oneWay = Object.entries(mayImport).map(([folder, allowed]) => ({
   name: `${folder}-imports`,
@@ -25,6 +26,13 @@ const oneWay = Object.entries(mayImport).map(([folder, allowed]) => ({
 module.exports = {
   forbidden: [
     ...oneWay,
+    {
+      name: "bench-support",
+      comment: "bench/ measures what is deployed, so of the tests it may use their support alone",
+      severity: "error",
+      from: { path: "^bench/" },
+      to: { path: "^test/(?!support/)" },
+    },
     {
       name: "platform-free",
       comment: "core/ and protocol/ run in workerd, Node and the browser, so they import none of their modules",

@@ -1,0 +1,116 @@
+/** Routes beside the Worker's own, which measure single parts of it. They exist in the benchmark's bundle only. */
+
+import { base62, type JobId, newJobId } from "../../core/ids.ts";
+import type { JobFacts } from "../../core/receipt/body.ts";
+import type { AccountRpc } from "../../protocol/internal/account.ts";
+import { add, beginCounting, endCounting } from "./counters.ts";
+
+interface EdgeEnv {
+  readonly ACCOUNT: { getByName(name: string): AccountRpc };
+  readonly RECEIPTS: { send(message: unknown, options: object): Promise<void> };
+}
+interface Handler {
+  fetch(request: Request, env: never, context: never): Response | Promise<Response>;
+  queue(batch: never, env: never, context: never): Promise<void>;
+}
+
+const HASH = "ab".repeat(32);
+const RATE = { completion: 80, prompt: 20, per: 1 };
+const HOLD_MS = 780_000;
+
+/** The Worker with these routes in front of it. */
+export function withRoutes(worker: Handler): Handler {
+  return {
+    async fetch(request, env, context) {
+      const path = new URL(request.url).pathname;
+      const route = path.startsWith("/bench/") ? ROUTES[path.slice("/bench/".length)] : undefined;
+      return route === undefined ? await worker.fetch(request, env, context) : await route(request, env);
+    },
+    async queue(batch, env, context) {
+      add("queue batches");
+      const start = Date.now();
+      await worker.queue(batch, env, context);
+      add("queue ms", Date.now() - start);
+    },
+  };
+}
+
+const ROUTES: Readonly<Record<string, (request: Request, env: EdgeEnv) => Response | Promise<Response>>> = {
+  begin: () => {
+    beginCounting();
+    return new Response("ok");
+  },
+  counts: () => Response.json(endCounting()),
+  "hold-post": holdAndPost,
+  async log(request, env) {
+    await env.RECEIPTS.send(await request.json(), { contentType: "json" });
+    return new Response("ok");
+  },
+  signatures,
+};
+
+/** One hold and its post: what an account does for a job. */
+async function holdAndPost(request: Request, env: EdgeEnv): Promise<Response> {
+  const name = request.headers.get("x-account") ?? "";
+  const secretHash = request.headers.get("x-secret-hash") ?? "";
+  const account = env.ACCOUNT.getByName(name);
+  const now = Date.now();
+  const job = newJobId(now, crypto.getRandomValues(new Uint8Array(10)));
+  const held = await account.hold({
+    job,
+    keyed: false,
+    credentials: { secretHash },
+    lane: "public",
+    model: "bench",
+    body: HASH,
+    rate: RATE,
+    promptBound: 64,
+    completion: 64,
+    completionDefault: 64,
+    choices: 1,
+    expiresAt: now + HOLD_MS,
+  });
+  const posted = held.type === "held" ? await account.post(factsOf(job, now)) : held;
+  return new Response(posted.type, { status: posted.type === "posted" ? 200 : 500 });
+}
+
+function factsOf(job: JobId, now: number): JobFacts {
+  const usage = { prompt: 8, completion: 64 };
+  return {
+    network: "local",
+    job,
+    n: 0,
+    outcome: "completed",
+    lane: "public",
+    model: "bench",
+    quantization: "q8",
+    consumer: PSEUDONYM as JobFacts["consumer"],
+    provider: PSEUDONYM,
+    daemon: HASH as JobFacts["daemon"],
+    fence: 1,
+    usage: { ...usage, relayed: 64 },
+    times: { queued: now, dispatched: now, first_token: now, completed: now },
+    terms: { rate: RATE, floor: null },
+    auction: { asks: 0, winning_ask: null, second_ask: null },
+    digest: { request: HASH, response: HASH, salt: HASH.slice(32) },
+    claim: { usage, signature: "A".repeat(86) },
+    payees: { provider: PSEUDONYM, network: "network" },
+  };
+}
+
+const PSEUDONYM = base62(new Uint8Array(16).fill(7));
+
+/** Signs or verifies a text of a receipt's size so many times, one after the other. */
+async function signatures(request: Request): Promise<Response> {
+  const { operation, times } = (await request.json()) as { operation: "sign" | "verify"; times: number };
+  const text = new Uint8Array(1_200).fill(97);
+  const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
+  if (!("privateKey" in pair)) throw new TypeError("Ed25519 keys come in pairs");
+  const { privateKey, publicKey } = pair;
+  const signature = await crypto.subtle.sign("Ed25519", privateKey, text);
+  for (let i = 0; i < times; i++) {
+    if (operation === "sign") await crypto.subtle.sign("Ed25519", privateKey, text);
+    else await crypto.subtle.verify("Ed25519", publicKey, signature, text);
+  }
+  return new Response("ok");
+}

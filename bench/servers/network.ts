@@ -1,0 +1,118 @@
+/** A Tollmill network that is ready to serve the benchmark's model: catalog, accounts with credits, the mock daemon. */
+
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
+import { parseApiKey } from "../../protocol/api-key.ts";
+import type { CatalogModel } from "../../protocol/catalog.ts";
+import type { ConnectCall } from "../engine.ts";
+import { Child } from "../processes/calls.ts";
+import type { ServeCall } from "../serve.ts";
+
+export const MODEL = "bench";
+/** Consumers: so many that no account's own limits are what is measured. */
+const ACCOUNTS = 32;
+const SLOTS = 1_024;
+const READY_MS = 10_000;
+
+/** Priced like Qwen3-8B at q8. */
+const CATALOG_MODEL: CatalogModel = {
+  id: MODEL,
+  name: "Benchmark",
+  parameters_in_millions: 8_000,
+  quantization: "q8",
+  context_length: 8_192,
+  completion_default: 1_024,
+  completion_max: 4_096,
+  rates: { completion_nano_usd_per_1k: 80_000, prompt_nano_usd_per_1k: 20_000 },
+  prompt_bytes_per_token_hundredths: 100,
+  prompt_tokens_per_message: 8,
+  prompt_tokens_per_image: 1_024,
+  min_bytes_per_token_hundredths: 50,
+  lanes: ["public"],
+  created: Date.UTC(2026, 10, 22),
+};
+
+const opened = z.object({ account: z.string(), api_key: z.string() });
+const statusShape = z.object({
+  log: z.object({ size: z.number() }),
+  models: z.array(z.object({ id: z.string(), daemons: z.number() })),
+});
+
+export interface Consumer {
+  readonly account: string;
+  readonly apiKey: string;
+  readonly secretHash: string;
+}
+
+export class Network {
+  readonly server: Child;
+  readonly origin: string;
+  readonly consumers: readonly Consumer[];
+  readonly seeds: { readonly network: string; readonly daemon: string };
+
+  private constructor(server: Child, origin: string, consumers: Consumer[], seeds: Network["seeds"]) {
+    this.server = server;
+    this.origin = origin;
+    this.consumers = consumers;
+    this.seeds = seeds;
+  }
+
+  /** Starts a network whose Worker is `script`, with its state in a folder and the engine's daemon connected. */
+  static async start(script: string, folder: string, name: string, engine: Child): Promise<Network> {
+    const [network, edge, daemon] = [secret(), secret(), secret()];
+    const bindings = { NETWORK_SEED: network, EDGE_KEY: edge, ADMIN_KEY: `admin_${secret()}` };
+    const server = new Child("serve.ts");
+    const call: ServeCall = { script, folder: join(folder, name), whole: true, bindings };
+    const origin = await server.call<string>("serve", call);
+    const admin = (method: string, path: string, body: object) => send(origin, bindings.ADMIN_KEY, method, path, body);
+    await admin("PUT", `/admin/models/${MODEL}`, CATALOG_MODEL);
+    const open = async (id: string): Promise<Consumer> => {
+      const { account, api_key: apiKey } = opened.parse(await admin("POST", "/admin/accounts", { id, name: id }));
+      const secretHash = parseApiKey(apiKey, Buffer.from(edge, "hex"))?.secretHash ?? "";
+      return { account, apiKey, secretHash };
+    };
+    const consumers: Consumer[] = [];
+    for (let i = 0; i < ACCOUNTS; i++) {
+      const consumer = await open(`consumer-${i}`);
+      const gift = { id: "gift", kind: "bonus", amount: "1000000000" };
+      await admin("POST", `/admin/accounts/${consumer.account}/credits`, gift);
+      consumers.push(consumer);
+    }
+    const provider = await open("provider");
+    const id = await engine.call<string>("daemon", daemon);
+    const enrolment = { public_key: id, name: "bench", payout: "credits", tier: "desktop" };
+    await send(origin, provider.apiKey, "POST", "/daemons", enrolment);
+    await engine.call("connect", { seed: daemon, origin, model: MODEL, slots: SLOTS } satisfies ConnectCall);
+    const made = new Network(server, origin, consumers, { network, daemon });
+    await made.until(({ models }) => models.some((model) => model.id === MODEL && model.daemons > 0), READY_MS);
+    return made;
+  }
+
+  async status(): Promise<z.infer<typeof statusShape>> {
+    return statusShape.parse(await (await fetch(`${this.origin}/api/v1/status`)).json());
+  }
+
+  /** Waits until the status says so. Throws when it does not in time. */
+  async until(isSo: (status: z.infer<typeof statusShape>) => boolean, withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (!isSo(await this.status())) {
+      if (performance.now() > deadline) throw new Error(`the network is not ready after ${withinMs} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+}
+
+async function send(origin: string, key: string, method: string, path: string, body: object): Promise<unknown> {
+  const response = await fetch(`${origin}/api/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
+  return await response.json();
+}
+
+function secret(): string {
+  return randomBytes(32).toString("hex");
+}
