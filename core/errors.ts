@@ -155,7 +155,7 @@ export const ERRORS = {
     503,
     "server_error",
     "No provider serves this model at the price of this request.",
-    "Raise provider.max_price to at least `lowest_ask`.",
+    "Raise provider.max_price to `lowest_ask` if you set one below it; otherwise try again when cheaper providers are there.",
   ),
   queue_timeout: row(
     503,

@@ -6,7 +6,7 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
 
-export interface Answer {
+export interface AnswerSink {
   /** Called once, before the first delta or the end: a stream is given out here, with its body still growing. */
   begin(): void;
   text(choice: number, text: string): void;
@@ -21,12 +21,4 @@ export interface Answer {
   abort(): void;
   /** Bytes that the consumer has not taken yet. */
   readonly pendingBytes: number;
-}
-
-/** What every chunk and body of one answer carries. */
-export interface AnswerHead {
-  readonly id: string;
-  readonly created: number;
-  readonly model: string;
-  readonly choices: number;
 }

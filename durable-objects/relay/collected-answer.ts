@@ -2,7 +2,8 @@
 
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
-import type { Answer, AnswerHead } from "./answer.ts";
+import type { StreamHead } from "../../protocol/openai/stream.ts";
+import type { AnswerSink } from "./answer.ts";
 
 interface ToolCall {
   id: string;
@@ -18,12 +19,12 @@ interface Choice {
   readonly logprobs: unknown[];
 }
 
-export class CollectedAnswer implements Answer {
-  readonly #head: AnswerHead;
+export class CollectedAnswer implements AnswerSink {
+  readonly #head: StreamHead;
   readonly #deliver: (response: Response) => void;
   readonly #choices: Choice[];
 
-  constructor(head: AnswerHead, deliver: (response: Response) => void) {
+  constructor(head: StreamHead, deliver: (response: Response) => void) {
     this.#head = head;
     this.#deliver = deliver;
     this.#choices = Array.from({ length: head.choices }, () => ({

@@ -51,6 +51,10 @@ export class Connections {
     const daemon = (url.searchParams.get("daemon") ?? "") as DaemonId;
     this.#host.ctx.acceptWebSocket(server, [daemon.slice(0, 64)]);
     updateSession(server, newSession(daemon, url.origin, randomText()));
+    // Anybody may open a socket; who does not prove a key in time keeps none.
+    setTimeout(() => {
+      if (isOpen(server) && sessionOf(server)?.stage !== "ready") this.reject(server, "challenge_failed");
+    }, LIMITS.challengeMs);
     return new Response(null, {
       status: 101,
       webSocket: client,

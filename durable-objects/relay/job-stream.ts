@@ -13,7 +13,7 @@ import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/i
 import type { JobReport } from "../../protocol/internal/pool.ts";
 import { structuredDelta } from "../../protocol/openai/chat.ts";
 import { emitError } from "../shared/events.ts";
-import type { Answer } from "./answer.ts";
+import type { AnswerSink } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
 import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
@@ -50,7 +50,7 @@ export class JobStream {
   /** What the gateway is answered with. */
   readonly response: Promise<Response>;
   readonly #host: StreamHost;
-  readonly #answer: Answer;
+  readonly #answer: AnswerSink;
   readonly #deliver: (response: Response) => void;
   readonly #digest: ResponseDigest;
   readonly #deadline: number;

@@ -2,14 +2,15 @@
 
 import type { Refusal } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { toOpenAiError } from "../../protocol/errors.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
-import type { Answer, AnswerHead } from "./answer.ts";
+import { errorEvent, STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
+import type { AnswerSink } from "./answer.ts";
 
 const encoder = new TextEncoder();
 
-export class StreamedAnswer implements Answer {
+export class StreamedAnswer implements AnswerSink {
+  readonly #head: StreamHead;
   readonly #includeUsage: boolean;
   readonly #deliver: (response: Response) => void;
   readonly #onDrained: () => void;
@@ -22,8 +23,9 @@ export class StreamedAnswer implements Answer {
   #closed = false;
 
   /** `deliver` is given the response at the first token, `onDrained` is called whenever the consumer has taken something. */
-  constructor(head: AnswerHead, includeUsage: boolean, deliver: (response: Response) => void, onDrained: () => void) {
+  constructor(head: StreamHead, includeUsage: boolean, deliver: (response: Response) => void, onDrained: () => void) {
     this.#deliver = deliver;
+    this.#head = head;
     this.#includeUsage = includeUsage;
     this.#onDrained = onDrained;
     const { readable, writable } = new IdentityTransformStream();
@@ -41,11 +43,7 @@ export class StreamedAnswer implements Answer {
   begin(): void {
     this.#deliver(
       new Response(this.#readable, {
-        headers: {
-          "content-type": "text/event-stream; charset=utf-8",
-          "cache-control": "no-cache, no-transform",
-          [RELAY_RESULT]: "stream",
-        },
+        headers: { ...STREAM_HEADERS, [RELAY_RESULT]: "stream" },
       }),
     );
   }
@@ -88,9 +86,7 @@ export class StreamedAnswer implements Answer {
   }
 
   fail(refusal: Refusal): void {
-    const ends = this.#started.map((_, choice) => `{"index":${choice},"delta":{},"finish_reason":"error"}`);
-    const error = JSON.stringify(toOpenAiError(refusal)).slice(1, -1);
-    this.#write(`${this.#prefix}${ends.join(",")}],${error}}\n\ndata: [DONE]\n\n`);
+    this.#write(errorEvent(this.#head, refusal));
     this.#close();
   }
 

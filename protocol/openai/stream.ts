@@ -15,12 +15,12 @@ export interface StreamHead {
   /** Seconds since 1970. */
   readonly created: number;
   readonly model: string;
-  /** The request's `n`: 1 where it is absent. */
-  readonly choices?: number;
+  /** The request's `n`. */
+  readonly choices: number;
 }
 
 /** The last events of a stream that failed: a chunk that ends every choice and says why, and the end. */
-export function errorEvent({ id, created, model, choices = 1 }: StreamHead, refusal: Refusal): string {
+export function errorEvent({ id, created, model, choices }: StreamHead, refusal: Refusal): string {
   const chunk = {
     id,
     object: "chat.completion.chunk",

@@ -11,6 +11,7 @@ import { emitError } from "../../durable-objects/shared/events.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldResult } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
+import { STREAM_HEADERS } from "../../protocol/openai/stream.ts";
 import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
@@ -185,17 +186,13 @@ async function answer(
 
   const { model, job: id } = job.acquire;
   const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
-  const head = { id: `chatcmpl-${id}`, created: Math.floor(job.acquire.queuedAt / 1_000), model };
+  const created = Math.floor(job.acquire.queuedAt / 1_000);
+  const head = { id: `chatcmpl-${id}`, created, model, choices: job.relay.choices };
   const { body, done } = waitingStream(opened, position, head);
-  // Whoever stops reading ends the copying too; that is no error of ours.
-  c.executionCtx.waitUntil(done.catch(() => {}));
+  // The open body keeps this request alive; whoever stops reading it ends the copying too, which is no error of ours.
+  done.catch(() => {});
   return new Response(body, { headers: { ...headers, ...STREAM_HEADERS } });
 }
-
-const STREAM_HEADERS = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-cache, no-transform",
-};
 
 function headersAreDue(): Promise<null> {
   return new Promise((resolve) => setTimeout(() => resolve(null), LIMITS.headersAfterMs));
