@@ -20,8 +20,8 @@ export async function loadSecrets(folder: string): Promise<Secrets> {
   const file = join(folder, "secrets.json");
   const text = await readFile(file, "utf8").catch(() => null);
   if (text !== null) {
-    const known = secretsShape.safeParse(JSON.parse(text));
-    if (known.success) return known.data;
+    const known = parseSecrets(text);
+    if (known !== null) return known;
     throw new Error(`${file} is damaged. Run \`npm start -- --fresh\` to begin anew.`);
   }
   const made: Secrets = {
@@ -31,6 +31,14 @@ export async function loadSecrets(folder: string): Promise<Secrets> {
   };
   await writePrivate(file, `${JSON.stringify(made, null, 2)}\n`);
   return made;
+}
+
+function parseSecrets(text: string): Secrets | null {
+  try {
+    return secretsShape.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
 }
 
 /** What programs read to use the local network (interfaces.md §5). */
