@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { LIMITS } from "../core/limits.ts";
+import packageJson from "../package.json" with { type: "json" };
 import { TIERS } from "../protocol/daemon/messages.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
@@ -11,6 +12,7 @@ import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
+import { wantsJson, writeError } from "./output/errors.ts";
 
 /** Runs a command line (without node and script) and gives its exit code. Throws only for bugs. */
 export async function runCli(
@@ -19,23 +21,43 @@ export async function runCli(
   signals: NodeJS.EventEmitter,
 ): Promise<ExitCode> {
   const { terminal } = context;
+  const json = wantsJson(args);
   let exit: ExitCode = EXIT.ok;
-  const program = describe(context, signals, (code) => {
+  const program = describe(context, json, signals, (code) => {
     exit = code;
   });
   try {
     await program.parseAsync([...args], { from: "user" });
     return exit;
   } catch (error) {
-    // Commander has printed its message, and a help text is no error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommanderError) {
+      // A help text and a version are no errors.
+      if (error.exitCode === 0) return EXIT.ok;
+      // For people Commander has printed its message.
+      if (json) writeError(terminal, json, usageMessage(error), EXIT.usage);
+      return EXIT.usage;
+    }
     if (!(error instanceof Failure)) throw error;
-    terminal.err(`${terminal.colors.red("error:")} ${error.message}`);
+    writeError(terminal, json, error.message, error.exitCode);
     return error.exitCode;
   }
 }
 
-function describe(context: Context, signals: NodeJS.EventEmitter, done: (code: ExitCode) => void): Command {
+/** What is wrong with a command line, on one line. */
+function usageMessage({ code, message }: CommanderError): string {
+  // Where a command is missing Commander shows the help and throws no words of its own.
+  const words = code === "commander.help" ? "A command is missing." : message.replace(/^error: /, "");
+  return `${words.replace(/\s+/g, " ")} ${HINT}`;
+}
+
+const HINT = "(tollmill --help shows what there is)";
+
+function describe(
+  context: Context,
+  json: boolean,
+  signals: NodeJS.EventEmitter,
+  done: (code: ExitCode) => void,
+): Command {
   const program = new Command("tollmill")
     .description("An open market for AI inference: serve your GPU, see your credits, verify receipts.")
     .option(
@@ -43,12 +65,15 @@ function describe(context: Context, signals: NodeJS.EventEmitter, done: (code: E
       "the network (TOLLMILL_URL; else the local network of this folder, else http://127.0.0.1:8787)",
     )
     .option("--api-key <key>", "the account's key (TOLLMILL_API_KEY; else that of the local network of this folder)")
-    .option("--json", "write NDJSON")
-    .showHelpAfterError("(tollmill --help shows what there is)")
+    .option("--json", "write NDJSON, and an error as one line of JSON")
+    .version(packageJson.version, "--version", "print the version")
+    .showHelpAfterError(HINT)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.terminal.out(text.trimEnd()),
-      writeErr: (text) => context.terminal.err(text.trimEnd()),
+      writeErr: (text) => {
+        if (!json) context.terminal.err(text.trimEnd());
+      },
     })
     .addHelpText("after", `\n${EXIT_CODES}`);
 

@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
-  console.error(
-    `tollmill needs Node >= 22.18, and this is ${process.versions.node}. Install a newer one: https://nodejs.org`,
-  );
+  const message = `tollmill needs Node >= 22.18, and this is ${process.versions.node}. Install a newer one: https://nodejs.org`;
+  const json = process.argv.includes("--json");
+  console.error(json ? JSON.stringify({ error: { message, exit_code: 2 } }) : message);
   process.exit(2);
 }
 const source = new URL("../main.ts", import.meta.url);

@@ -46,10 +46,21 @@ async function enginesOf(root: string, flags: readonly string[]): Promise<Engine
     .map((line) => engineModel.parse(JSON.parse(line)));
 }
 
+const failure = z.object({ error: z.object({ message: z.string() }) });
+
 /** The command's own words instead of its command line; the exit code stays. */
 function sayWhatItSaid(error: Error & { stderr?: string }): never {
-  if (error.stderr !== undefined && error.stderr !== "") error.message = error.stderr.trim().replace(/^error: /, "");
+  const said = (error.stderr ?? "").trim();
+  if (said !== "") error.message = wordsOf(said.split("\n").at(-1) ?? "") ?? said;
   throw error;
+}
+
+function wordsOf(line: string): string | null {
+  try {
+    return failure.parse(JSON.parse(line)).error.message;
+  } catch {
+    return null;
+  }
 }
 
 const daemons = z.object({ data: z.array(z.object({ id: z.string(), connected: z.boolean() })) });

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pico from "picocolors";
 import { describe, expect, it } from "vitest";
@@ -329,6 +329,36 @@ describe("flags", () => {
       code: EXIT.usage,
       err: expect.stringContaining("is not a private key in PEM") as unknown,
     });
+  });
+
+  it.each([
+    [["balance", "--json", "--url", "ftp://x"], EXIT.usage, "this is no http or https URL"],
+    [["--json", "balance", "--url", NOWHERE], EXIT.unreachable, "cannot be reached (ECONNREFUSED)"],
+    [["--json", "--nonsense"], EXIT.usage, "unknown option '--nonsense' (tollmill --help shows what there is)"],
+    [["ledger", "--limit", "9999", "--json"], EXIT.usage, "a whole number from 1 to 1000"],
+    [["--json", "ballance"], EXIT.usage, "Did you mean balance?"],
+    [["--json"], EXIT.usage, "A command is missing. (tollmill --help shows what there is)"],
+    [["--json", "receipts"], EXIT.usage, "A command is missing."],
+  ])("of %j are said in one line of JSON", async (args, exit, words) => {
+    const { code, out, err } = await run(args);
+    expect(code).toBe(exit);
+    expect(out).toBe("");
+    expect(err).not.toContain("\n");
+    expect(JSON.parse(err)).toEqual({
+      error: { message: expect.stringContaining(words) as unknown, exit_code: exit },
+    });
+  });
+
+  it("--json behind -- is an argument", async () => {
+    const { err } = await run(["receipts", "verify", "--offline", "--", "--json"]);
+    expect(err).toMatch(/^error: --json cannot be read/);
+  });
+
+  it("--version prints the package's", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    expect(await run(["--version"])).toEqual({ code: EXIT.ok, out: version, err: "" });
   });
 
   it("help is no error", async () => {
