@@ -6,6 +6,8 @@
  * made. Its next bit says whether its rest is random or the fingerprint of an idempotency key.
  */
 
+import { DAY_MS } from "./time.ts";
+
 declare const id: unique symbol;
 type Id<Name extends string> = string & { readonly [id]: Name };
 
@@ -106,8 +108,6 @@ export function jobTime(job: JobId): number {
   if (value === null) throw new RangeError("not a job id");
   return Number(value >> 80n);
 }
-
-const DAY_MS = 86_400_000;
 
 /**
  * Where an account keeps the hold of a job: the job id itself, or for a keyed job a place that depends on its day and

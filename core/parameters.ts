@@ -3,6 +3,8 @@
  * unit that its name ends with, and has hard bounds; an operator (later: governance) may change a value within them.
  */
 
+import { DAY_MS } from "./time.ts";
+
 interface ParameterRow {
   readonly value: number;
   readonly min: number;
@@ -12,8 +14,6 @@ interface ParameterRow {
 }
 
 const row = (value: number, min: number, max: number, rule: string): ParameterRow => ({ value, min, max, rule });
-
-const DAY_MS = 86_400_000;
 
 export const PARAMETERS = {
   promptWeightNumerator: row(1, 0, 100, "§2"),

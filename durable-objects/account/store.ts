@@ -6,9 +6,8 @@ import { apply, dump, emptyAccount, restore } from "../../core/account/state.ts"
 import { holdSlot, type JobId, jobIdFloor, jobTime } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
+import { DAY_MS } from "../../core/time.ts";
 import type { EntryRecord } from "../../protocol/internal/account.ts";
-
-const DAY_MS = 86_400_000;
 
 /**
  * What a row of `holds` keeps: the reservation, or the refusal that a repeated call must get again; and for a keyed job

@@ -40,6 +40,9 @@ export class Connections {
   /** The newest offer of each socket: an older one may still wait for the catalog when it comes. */
   readonly #newest = new WeakMap<WebSocket, Offer>();
 
+  /** Timers of sockets that have to prove a key. One that is left behind would keep the relay from its sleep. */
+  readonly #unproven = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
+
   constructor(host: ConnectionsHost) {
     this.#host = host;
   }
@@ -52,9 +55,8 @@ export class Connections {
     this.#host.ctx.acceptWebSocket(server, [daemon.slice(0, 64)]);
     updateSession(server, newSession(daemon, url.origin, randomText()));
     // Anybody may open a socket; who does not prove a key in time keeps none.
-    setTimeout(() => {
-      if (isOpen(server) && sessionOf(server)?.stage !== "ready") this.reject(server, "challenge_failed");
-    }, LIMITS.challengeMs);
+    const timer = setTimeout(() => this.reject(server, "challenge_failed"), LIMITS.challengeMs);
+    this.#unproven.set(server, timer);
     return new Response(null, {
       status: 101,
       webSocket: client,
@@ -76,6 +78,7 @@ export class Connections {
     if (session.stage !== "challenged")
       return this.complain(socket, refuse("unexpected_message", { detail: "Say hello first." }));
     if (!isProven(session, signature, Date.now())) return this.reject(socket, "challenge_failed");
+    clearTimeout(this.#unproven.get(socket));
     const account = await enrolledBy(this.#host.db, session.daemon);
     if (account === null) return this.reject(socket, "daemon_not_enrolled");
     const others = this.#host.ctx.getWebSockets(session.daemon).filter((other) => other !== socket);
@@ -151,6 +154,7 @@ export class Connections {
   /** A socket has closed. Once for each: a second call finds nothing left to do. */
   async closed(socket: WebSocket): Promise<void> {
     this.#host.gone(socket);
+    clearTimeout(this.#unproven.get(socket));
     const session = sessionOf(socket);
     if (session?.stage !== "ready") return;
     updateSession(socket, { ...session, stage: "new", offer: null });

@@ -84,8 +84,8 @@ const idempotencyKey = z
   .meta({
     description:
       "Printable ASCII characters. The key is remembered on the UTC day it was used on and the day after: the same key and body " +
-      "are refused while the job runs (`in_progress`) and once it has left a receipt (`already_completed`), and another body is " +
-      "refused too (`idempotency_mismatch`). A key whose job left no receipt, and so was charged nothing, may be used again.",
+      "are refused while the job runs (`in_progress`) and once it was charged (`already_completed`), and another body is " +
+      "refused too (`idempotency_mismatch`). A key whose job was charged nothing may be used again.",
     example: "0d7c9b6e-3f1a-4c52-9d8e-2b7a6f5e4d3c",
   });
 

@@ -122,6 +122,8 @@ export function promptBound(request: ChatRequest, model: CatalogModel): number {
     }
     if ("tool_calls" in message && message.tool_calls) bytes += jsonBytes(message.tool_calls);
     if ("name" in message && message.name) bytes += utf8ToBytes(message.name).length;
+    if ("refusal" in message && message.refusal) bytes += utf8ToBytes(message.refusal).length;
+    if ("tool_call_id" in message) bytes += utf8ToBytes(message.tool_call_id).length;
   }
   if (request.tools) bytes += jsonBytes(request.tools);
   if (request.response_format) bytes += jsonBytes(request.response_format);
