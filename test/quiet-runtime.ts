@@ -13,6 +13,6 @@ export function quietRuntime(): void {
     const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
     const filtered = (chunk: unknown, ...rest: unknown[]): boolean =>
       (typeof chunk === "string" && EXPECTED.some((text) => chunk.includes(text))) || write(chunk, ...rest);
-    stream.write = filtered as typeof stream.write;
+    stream.write = filtered;
   }
 }
