@@ -48,21 +48,8 @@ export interface JobFacts {
   readonly payees: Payees;
 }
 
-export interface ReceiptBody {
+export interface ReceiptBody extends Omit<JobFacts, "terms" | "auction" | "payees"> {
   readonly v: typeof RECEIPT_VERSION;
-  readonly network: string;
-  readonly job: JobId;
-  readonly n: number;
-  readonly outcome: Outcome;
-  readonly lane: Lane;
-  readonly model: string;
-  readonly quantization: Quantization;
-  readonly consumer: Pseudonym;
-  readonly provider: string;
-  readonly daemon: DaemonId;
-  readonly fence: number;
-  readonly usage: JobFacts["usage"];
-  readonly times: JobFacts["times"];
   readonly price: {
     readonly terms: Terms;
     readonly nano_usd_per_1k: NanoUsd;
@@ -82,8 +69,6 @@ export interface ReceiptBody {
     readonly parts: readonly ChargePart[];
   };
   readonly split: readonly SplitLine[];
-  readonly digest: Digests;
-  readonly claim: JobFacts["claim"];
   readonly seq: number;
   readonly previous: string;
 }

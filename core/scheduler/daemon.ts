@@ -3,7 +3,8 @@
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import type { ElectricityFloor, Quantization } from "../pricing.ts";
 
-export interface Daemon {
+/** What a daemon offers to one pool. */
+export interface DaemonOffer {
   readonly daemon: DaemonId;
   readonly relay: string;
   /** The account that it earns for. */
@@ -15,8 +16,12 @@ export interface Daemon {
   readonly tokensPerSecond: number;
   readonly floor: ElectricityFloor;
   readonly accepts: "usdc" | "any";
+  /** Whether the model is in memory; one that is not is loaded by its first job. */
   readonly loaded: boolean;
   readonly draining: boolean;
+}
+
+export interface Daemon extends DaemonOffer {
   readonly running: Set<JobId>;
   /** When its last job ended, or when it came; milliseconds since 1970. */
   idleSince: number;

@@ -9,7 +9,7 @@ import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import type { Terms, Tokens } from "../pricing.ts";
 import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
-import type { Daemon } from "./daemon.ts";
+import type { Daemon, DaemonOffer } from "./daemon.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
@@ -71,7 +71,7 @@ export class Pool {
   }
 
   /** Adds a daemon, or takes over what changed in its offer. The jobs that it runs keep their slots. */
-  register(offer: Omit<Daemon, "running" | "idleSince">, now: number): void {
+  register(offer: DaemonOffer, now: number): void {
     const idleSince = this.#daemons.get(offer.daemon)?.idleSince ?? now;
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
     this.#daemons.set(offer.daemon, { ...offer, running, idleSince });

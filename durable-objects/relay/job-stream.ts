@@ -1,5 +1,5 @@
-import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
-import { HOLD_END_MARGIN_MS, LIMITS } from "../../core/limits.ts";
+import { type Refusal, refuse } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { Tokens } from "../../core/pricing.ts";
@@ -15,6 +15,7 @@ import { structuredDelta } from "../../protocol/openai/chat.ts";
 import { emitError } from "../shared/events.ts";
 import type { AnswerSink } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
+import { CAUSED_BY_REQUEST, type Cut, deadlineOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
 import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
 
@@ -33,9 +34,6 @@ export interface StreamHost {
 }
 
 type Stage = "offered" | "running" | "cancelling" | "settling" | "ended";
-/** Why a running stream is being cut: its consumer has gone, or takes nothing, or it met a bound of time or of memory. */
-type Cut = "consumer" | "stalled" | "bound";
-
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -358,37 +356,4 @@ export class JobStream {
       if (this.#firstTokenAt !== null) this.#answer.comment("still here");
     }
   }
-}
-
-/** What a failure says about the request rather than about the daemon. */
-const CAUSED_BY_REQUEST: Readonly<Record<string, Refusal>> = {
-  context_length_exceeded: refuse("context_length_exceeded", { param: "messages" }),
-  unsupported_parameter: refuse("unsupported_parameter"),
-  invalid_request: refuse("invalid_request", { detail: "The engine could not use the request." }),
-};
-
-/** The error that a consumer sees for a receipt that stands for no whole answer; undefined for a good one. */
-function failureOf(outcome: Outcome, firstTokenAt: number | null): ErrorCode | undefined {
-  if (outcome === "failed") return "stream_interrupted";
-  if (outcome === "unverified") return "verification_failed";
-  if (outcome === "expired") return "job_expired";
-  return outcome === "timed_out" && firstTokenAt === null ? "first_token_timeout" : undefined;
-}
-
-function outcomeOf(cut: Cut | null): Outcome {
-  if (cut === null) return "completed";
-  return cut === "bound" ? "timed_out" : "cancelled";
-}
-
-/** Why each choice ended; what was cut, or ended by its deadline, ended by length. */
-function finishReasons(choices: number, done: Done | null, cut: Cut | null): string[] {
-  return Array.from({ length: choices }, (_, choice) => {
-    const reason = done?.finish_reasons?.[choice] ?? done?.finish_reason ?? "length";
-    return cut === "bound" || reason === "cancelled" ? "length" : reason;
-  });
-}
-
-/** 600 s ◆ from the first dispatch, or 30 s before the hold's end, whichever comes first (economics.md §6). */
-function deadlineOf(job: RelayJob, parameters: Parameters): number {
-  return Math.min(job.firstDispatchedAt + parameters.firstTokenSlaMs, job.hold.expiresAt - HOLD_END_MARGIN_MS);
 }

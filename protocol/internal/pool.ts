@@ -1,32 +1,15 @@
 /** What relays and a `Scheduler` object say to each other over RPC. One scheduler serves one pool: a region and a model. */
 
-import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
-import type { ElectricityFloor, Quantization, Tokens } from "../../core/pricing.ts";
+import type { DaemonId, JobId } from "../../core/ids.ts";
+import type { Tokens } from "../../core/pricing.ts";
+import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
+import type { RunningLease } from "../../core/scheduler/pool.ts";
 
-/** A daemon as one pool sees it. */
-export interface Registration {
-  readonly daemon: DaemonId;
-  readonly relay: string;
-  readonly provider: AccountId;
-  readonly quantization: Quantization;
-  readonly slots: number;
-  readonly context: number;
-  readonly features: readonly string[];
-  readonly tokensPerSecond: number;
-  readonly floor: ElectricityFloor;
-  readonly accepts: "usdc" | "any";
-  /** Whether the model is in memory; one that is not is loaded by its first job. */
-  readonly loaded: boolean;
-  readonly draining: boolean;
-}
+/** A daemon as it is registered with one pool. */
+export type Registration = DaemonOffer;
 
 /** A job that a relay runs. */
-export interface RunningJob {
-  readonly job: JobId;
-  readonly fence: number;
-  readonly daemon: DaemonId;
-  readonly account: AccountId;
-}
+export type RunningJob = RunningLease;
 
 /** What a relay tells a scheduler of a job, in digests: that it runs, or that it ended. */
 export type JobReport =
