@@ -81,15 +81,19 @@ function fullSpeedTable(lines: readonly Line[]): string {
 function firstTokenTable(lines: readonly Line[]): string {
   if (lines.length === 0) return "";
   const engine = lines.find(({ name }) => name === "engine-paced");
-  const rows = lines.map(({ name, firstMs: { p50, p99 }, errors }) => [
+  const rows = lines.map(({ name, firstMs: { p50, p99 }, cpuMicros, errors }) => [
     name,
     round(p50, 2),
     round(p99, 2),
     engine === undefined ? null : round(p50 - engine.firstMs.p50, 2),
     engine === undefined ? null : round(p99 - engine.firstMs.p99, 2),
+    round(cpuMicros?.median),
     errors,
   ]);
-  return table(["8 streams of 20 frames/s, first token", "p50 ms", "p99 ms", "added p50", "added p99", "errors"], rows);
+  return table(
+    ["8 streams of 20 frames/s, first token", "p50 ms", "p99 ms", "added p50", "added p99", "CPU µs/job", "errors"],
+    rows,
+  );
 }
 
 function memoryTable({ peakBytes }: Report): string {
