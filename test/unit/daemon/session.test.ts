@@ -122,6 +122,7 @@ describe("a session", () => {
     const url = relay.url.replace("127.0.0.1", "0.0.0.0");
     const connection = new Connection({ id: 1, url, identity: newIdentity(), log, events, resume: null });
     const peer = await relay.peer(0);
+    await until(() => peer.messages[0]);
     relay.send(peer, { type: "challenge", nonce: "n", origin: "https://another.example", expires: Date.now() + 1_000 });
     expect((await connection.closed).reason).toContain("https://another.example");
     expect(peer.messages.map(({ type }) => type)).toEqual(["hello"]);
