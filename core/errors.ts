@@ -140,6 +140,12 @@ export const ERRORS = {
     "The account has as many jobs open as it may.",
     "Wait until one of them ends.",
   ),
+  rate_limited: row(
+    429,
+    "rate_limit_error",
+    "Too many requests in a short time.",
+    "Wait for Retry-After, or spread the requests.",
+  ),
   queue_full: row(429, "rate_limit_error", "Too many jobs wait for this model.", "Try again after Retry-After."),
 
   key_limit: row(409, "conflict_error", "The account has as many keys as it may.", "Revoke one that is not used."),

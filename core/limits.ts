@@ -68,6 +68,8 @@ export const LIMITS = {
   /** API keys of one account that are not revoked. */
   apiKeys: 256,
   keyNameCharacters: 64,
+  /** Jobs that a key may begin in a minute unless it says less: 500 a second is what one object can commit. */
+  requestsPerMinute: 30_000,
   /** A gateway's clock and an object's differ by less than this; a job id from further away is refused. */
   clockSkewMs: 2 * MINUTE_MS,
   /** Entries between two snapshots of an account: bounds what a cold start reads. */

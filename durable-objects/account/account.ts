@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
+import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
@@ -18,10 +19,12 @@ import type {
   CreditResult,
   EntryRecord,
   HeldTerms,
+  HoldAnswer,
   HoldRequest,
   HoldResult,
   JobRecord,
   KeyRecord,
+  NewKey,
   PostResult,
   VoidResult,
 } from "../../protocol/internal/account.ts";
@@ -30,7 +33,7 @@ import { parametersOf } from "../shared/settings.ts";
 import { Keyring } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed } from "./log-check.ts";
-import { findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 
 interface Books {
@@ -46,6 +49,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #parameters: Parameters;
   #books: Books | null = null;
   #alarmArmed = false;
+  /** What each key has used of its minute. An object that sleeps has had no job for some time, so it may forget. */
+  readonly #quotas = new Map<KeyId, QuotaWindow>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -65,11 +70,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return this.#books;
   }
 
-  async open(command: {
-    account: AccountId;
-    key: { id: KeyId; name: string; secretHash: string };
-    starter: boolean;
-  }): Promise<Answer<{ opened: boolean }>> {
+  async open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>> {
     const { key, starter } = command;
     const books = this.#books ?? this.#load();
     const opened = books.keys.byId(key.id) === null;
@@ -81,17 +82,35 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return { ok: true, value: { opened } };
   }
 
-  async hold(request: HoldRequest): Promise<HoldResult> {
+  async hold(request: HoldRequest): Promise<HoldAnswer> {
     const entered = this.#enter(request.credentials);
-    if (!entered.ok) return { type: "refused", refusal: entered.refusal };
+    if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
     const { ledger, key } = entered.value;
     const now = ledger.timeOf(Date.now());
+    const limit = key.requestsPerMinute ?? LIMITS.requestsPerMinute;
+    const before = this.#quotas.get(key.id);
     ledger.sweep(now);
     const earlier = findEarlier(ledger, request, now);
-    if (earlier.type === "refused") return earlier;
-    if (earlier.type === "repeated") return repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job));
+    // A call that comes again begins no job, so it takes nothing from the quota.
+    if (earlier.type === "refused") return { ...earlier, quota: quotaOf(before, limit, now) };
+    if (earlier.type === "repeated") {
+      const answer = repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job));
+      return { ...answer, quota: quotaOf(before, limit, now) };
+    }
+    const { ok, window, quota } = takeJob(before, limit, now);
+    this.#quotas.set(key.id, window);
+    if (ok) return { ...this.#reserve(request, entered.value, earlier, now), quota };
+    const detail = `This key may begin ${limit} jobs in a minute.`;
+    return { type: "refused", refusal: refuse("rate_limited", { detail }), quota };
+  }
+
+  #reserve(
+    request: HoldRequest,
+    { ledger, key }: Books & { key: KeyRecord },
+    { slot, attempt }: Extract<Earlier, { type: "none" }>,
+    now: number,
+  ): HoldResult {
     const decision = decideHold(ledger.state, { ...request, key: key.id, peg: GENESIS_PEG }, this.#parameters, now);
-    const { slot, attempt } = earlier;
     const { job, body, keyed: call } = request;
     ledger.recordHold({ slot, attempt, job, body, call }, decision, now);
     if (decision.type !== "held") return decision;
@@ -166,10 +185,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return entered.ok ? { ok: true, value: entered.value.keys.list() } : entered;
   }
 
-  async createKey(
-    credentials: Credentials,
-    key: { id: KeyId; name: string; secretHash: string },
-  ): Promise<Answer<KeyRecord>> {
+  async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyRecord>> {
     const entered = this.#enter(credentials);
     if (!entered.ok) return entered;
     const { keys } = entered.value;

@@ -1,7 +1,7 @@
 /** An account's API keys. Only hashes are kept; what a key may do is looked up in memory on every call. */
 
 import type { KeyId } from "../../core/ids.ts";
-import type { KeyRecord } from "../../protocol/internal/account.ts";
+import type { KeyRecord, NewKey } from "../../protocol/internal/account.ts";
 
 interface StoredKey extends KeyRecord {
   readonly secretHash: string;
@@ -13,6 +13,7 @@ interface RawKey extends Record<string, SqlStorageValue> {
   secret_hash: string;
   created_at: number;
   revoked_at: number | null;
+  requests_per_minute: number | null;
 }
 
 export class Keyring {
@@ -28,6 +29,7 @@ export class Keyring {
         secretHash: row.secret_hash,
         createdAt: row.created_at,
         revokedAt: row.revoked_at,
+        requestsPerMinute: row.requests_per_minute,
       });
     }
   }
@@ -56,15 +58,17 @@ export class Keyring {
     return [...this.#byHash.values()].filter((key) => key.revokedAt === null).length;
   }
 
-  add(key: { id: KeyId; name: string; secretHash: string }, now: number): KeyRecord {
+  add(key: NewKey, now: number): KeyRecord {
     this.#sql.exec(
-      "INSERT INTO keys (id, name, secret_hash, created_at, revoked_at) VALUES (?, ?, ?, ?, NULL)",
+      "INSERT INTO keys (id, name, secret_hash, created_at, revoked_at, requests_per_minute) VALUES (?, ?, ?, ?, NULL, ?)",
       key.id,
       key.name,
       key.secretHash,
       now,
+      key.requestsPerMinute ?? null,
     );
-    const stored: StoredKey = { ...key, createdAt: now, revokedAt: null };
+    const { requestsPerMinute = null, ...rest } = key;
+    const stored: StoredKey = { ...rest, requestsPerMinute, createdAt: now, revokedAt: null };
     this.#keep(stored);
     return publicRecord(stored);
   }
@@ -79,6 +83,6 @@ export class Keyring {
   }
 }
 
-function publicRecord({ id, name, createdAt, revokedAt }: StoredKey): KeyRecord {
-  return { id, name, createdAt, revokedAt };
+function publicRecord({ id, name, createdAt, revokedAt, requestsPerMinute }: StoredKey): KeyRecord {
+  return { id, name, createdAt, revokedAt, requestsPerMinute };
 }

@@ -63,4 +63,8 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     fence INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- How many jobs a key may begin in a minute; NULL for the network's own bound.
+  ALTER TABLE keys ADD COLUMN requests_per_minute INTEGER CHECK (requests_per_minute >= 1);
+  `,
 ];

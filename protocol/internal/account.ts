@@ -3,6 +3,7 @@
 import type { Balance } from "../../core/account/balance.ts";
 import type { HoldCommand, SoftStop } from "../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
+import type { Quota } from "../../core/account/quota.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -38,6 +39,9 @@ export type HoldResult =
   | ({ readonly type: "held" } & HeldTerms)
   | { readonly type: "soft_stop"; readonly stop: SoftStop; readonly refusal: Refusal }
   | { readonly type: "refused"; readonly refusal: Refusal };
+
+/** A hold's result with what is left of its key's quota; null where the key is none of the account's. */
+export type HoldAnswer = HoldResult & { readonly quota: Quota | null };
 
 export type PostResult =
   /** `body` is the receipt's canonical text; a repeated post gets the same one. */
@@ -79,6 +83,15 @@ export interface KeyRecord {
   readonly name: string;
   readonly createdAt: number;
   readonly revokedAt: number | null;
+  /** Jobs that it may begin in a minute; null for the network's own bound. */
+  readonly requestsPerMinute: number | null;
+}
+
+export interface NewKey {
+  readonly id: KeyId;
+  readonly name: string;
+  readonly secretHash: string;
+  readonly requestsPerMinute?: number | null;
 }
 
 /** A chained entry of an account: a receipt, or a credit, void or expiry. `body` is its canonical text. */
@@ -94,12 +107,8 @@ export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok
 /** The RPC methods of an `Account` object. */
 export interface AccountRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
-  open(command: {
-    account: AccountId;
-    key: { id: KeyId; name: string; secretHash: string };
-    starter: boolean;
-  }): Promise<Answer<{ opened: boolean }>>;
-  hold(request: HoldRequest): Promise<HoldResult>;
+  open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>>;
+  hold(request: HoldRequest): Promise<HoldAnswer>;
   /** Idempotent by (job, n). */
   post(facts: JobFacts): Promise<PostResult>;
   /** Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts. */
@@ -115,6 +124,6 @@ export interface AccountRpc {
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
   keys(credentials: Credentials): Promise<Answer<KeyRecord[]>>;
-  createKey(credentials: Credentials, key: { id: KeyId; name: string; secretHash: string }): Promise<Answer<KeyRecord>>;
+  createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyRecord>>;
   revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyRecord>>;
 }

@@ -65,13 +65,26 @@ export const keyRecord = z.object({
   name: z.string().meta({ example: "laptop" }),
   created_at: time,
   revoked_at: time.nullable(),
+  requests_per_minute: z
+    .int()
+    .nullable()
+    .meta({ description: "Jobs that it may begin in a minute; null for the network's own bound.", example: 60 }),
 });
 
 export const keyList = z.object({ data: z.array(keyRecord) });
 
 export const keyName = z.string().min(1).max(LIMITS.keyNameCharacters).meta({ example: "laptop" });
 
-export const createKey = z.strictObject({ name: keyName, id: idempotencyKey.optional() });
+export const createKey = z.strictObject({
+  name: keyName,
+  id: idempotencyKey.optional(),
+  requests_per_minute: z
+    .int()
+    .min(1)
+    .max(LIMITS.requestsPerMinute)
+    .optional()
+    .meta({ description: "Jobs that the key may begin in a minute.", example: 60 }),
+});
 
 export const createdKey = keyRecord.extend({
   key: z.string().nullable().meta({

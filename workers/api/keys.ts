@@ -65,14 +65,18 @@ keys.openapi(listKeys, async (c) => {
 keys.openapi(postKey, async (c) => {
   const { account, secretHash } = c.var.key;
   const { edgeKey } = configOf(c.env);
-  const { name, id: clientId = c.req.valid("header")["idempotency-key"] } = c.req.valid("json");
+  const {
+    name,
+    id: clientId = c.req.valid("header")["idempotency-key"],
+    requests_per_minute: requestsPerMinute = null,
+  } = c.req.valid("json");
   // The id follows from the client's, so that a repetition meets the key that was made first.
   const idBytes =
     clientId === undefined
       ? crypto.getRandomValues(new Uint8Array(16))
       : edgeMac(edgeKey, KEY_ID_DOMAIN, `${account}\n${clientId}`).subarray(0, 16);
   const secret = crypto.getRandomValues(new Uint8Array(32));
-  const key = { id: base62(idBytes) as KeyId, name, secretHash: secretHashOf(secret) };
+  const key = { id: base62(idBytes) as KeyId, name, secretHash: secretHashOf(secret), requestsPerMinute };
   const answer = await onAccount(c.env, account, (object) => object.createKey({ secretHash }, key));
   if (!answer.ok) return problem(c, answer.refusal);
   // Only the account can say whose secret it stored: this call's, or that of an earlier call with the same id.
@@ -91,11 +95,12 @@ keys.openapi(deleteKey, async (c) => {
   return answer.ok ? c.json(shownKey(answer.value), 200) : problem(c, answer.refusal);
 });
 
-function shownKey({ id, name, createdAt, revokedAt }: KeyRecord) {
+function shownKey({ id, name, createdAt, revokedAt, requestsPerMinute }: KeyRecord) {
   return {
     id,
     name,
     created_at: timeText(createdAt),
     revoked_at: revokedAt === null ? null : timeText(revokedAt),
+    requests_per_minute: requestsPerMinute,
   };
 }

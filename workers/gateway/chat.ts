@@ -9,7 +9,7 @@ import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
-import type { HeldTerms, HoldResult } from "../../protocol/internal/account.ts";
+import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
 import { STREAM_HEADERS } from "../../protocol/openai/stream.ts";
 import { authenticate, pseudonymOf } from "../auth.ts";
@@ -18,7 +18,7 @@ import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
 import { onAccount, onScheduler } from "../objects.ts";
 import { findModel } from "./catalog.ts";
-import { dispatchedHeaders, heldHeaders, refreshAt } from "./headers.ts";
+import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { jobIdFor } from "./idempotency.ts";
 import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
@@ -49,7 +49,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const held = await holding;
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
   const job = await jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
-  return await answer(c, config, job, heldHeaders(call.job, held, now));
+  return await answer(c, config, job, { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
 }
 
 /** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
@@ -57,7 +57,7 @@ async function releaseIfGone(
   c: Context<HttpEnv>,
   { account }: ApiKey,
   job: JobId,
-  holding: Promise<HoldResult>,
+  holding: Promise<HoldAnswer>,
 ): Promise<void> {
   const held = await holding.catch(() => null);
   if (held !== null && !(held.type === "held" && c.req.raw.signal.aborted)) return;
@@ -75,7 +75,7 @@ async function hold(
   prepared: PreparedChat,
   body: Uint8Array<ArrayBuffer>,
   now: number,
-): Promise<HoldResult> {
+): Promise<HoldAnswer> {
   const { lane, model, rate, promptBound, completion, choices } = prepared;
   const bodyHash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", body)));
   return await onAccount(env, key.account, (account) =>
@@ -100,11 +100,13 @@ async function hold(
 function refuseHold(
   c: Context<HttpEnv>,
   job: JobId,
-  result: Exclude<HoldResult, { type: "held" }>,
+  result: Exclude<HoldAnswer, { type: "held" }>,
   now: number,
 ): Response {
   c.header("x-job-id", job);
   c.header("x-credits-refresh", refreshAt(now));
+  for (const [name, value] of Object.entries(quotaHeaders(result.quota))) c.header(name, value);
+  if (result.refusal.code === "rate_limited") c.header("retry-after", String(result.quota?.resetSeconds ?? 1));
   // OpenAI's SDK would repeat every 409, and a key that has been answered is answered for good.
   if (result.refusal.code === "already_completed") c.header("x-should-retry", "false");
   if (result.type === "refused") return refused(c, result.refusal);

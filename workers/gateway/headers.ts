@@ -1,5 +1,6 @@
 /** The headers that a job's answer carries (interfaces.md §1). */
 
+import { QUOTA_WINDOW_MS, type Quota } from "../../core/account/quota.ts";
 import type { JobId } from "../../core/ids.ts";
 import { DAY_MS } from "../../core/time.ts";
 import { formatCredits } from "../../core/units.ts";
@@ -27,4 +28,13 @@ export function heldHeaders(job: JobId, hold: HeldTerms, now: number): Record<st
  */
 export function dispatchedHeaders(queuedAt: number, grant: Grant): Record<string, string> {
   return { "x-queue-ms": String(Math.max(0, grant.dispatchedAt - queuedAt)), "x-should-retry": "false" };
+}
+
+/** What is left of the key's quota (draft-ietf-httpapi-ratelimit-headers): jobs in the window, and seconds to its end. */
+export function quotaHeaders(quota: Quota | null): Record<string, string> {
+  if (quota === null) return {};
+  return {
+    "ratelimit-policy": `"key";q=${quota.limit};w=${QUOTA_WINDOW_MS / 1_000}`,
+    ratelimit: `"key";r=${quota.remaining};t=${quota.resetSeconds}`,
+  };
 }
