@@ -7,6 +7,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { type Refusal, refuse } from "../core/errors.ts";
 import { base62 } from "../core/ids.ts";
 import { emitError } from "../durable-objects/shared/events.ts";
+import { boundAddress } from "./address-limit.ts";
 import { api } from "./api/index.ts";
 import { openApiDocument } from "./api/openapi.ts";
 import { errorsPage, referencePage } from "./docs.ts";
@@ -52,6 +53,9 @@ app.use(
 const anyOrigin = cors({ origin: "*", exposeHeaders: EXPOSED, maxAge: PREFLIGHT_SECONDS });
 app.use("/v1/*", anyOrigin);
 app.use("/api/v1/*", anyOrigin);
+
+app.use("/v1/*", boundAddress);
+app.use("/api/v1/*", boundAddress);
 
 app.route("/v1", gateway);
 app.route("/api/v1", api);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, integer, nat, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { QUOTA_WINDOW_MS, type QuotaWindow, quotaOf, takeJob } from "../../../core/account/quota.ts";
 
@@ -21,8 +21,8 @@ describe("a key's quota", () => {
   });
 
   it("never lets more than its limit through in one window, whatever the times", () =>
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20 }), fc.array(fc.nat(3_000), { maxLength: 100 }), (limit, steps) => {
+    assert(
+      property(integer({ min: 1, max: 20 }), array(nat(3_000), { maxLength: 100 }), (limit, steps) => {
         let window: QuotaWindow | undefined;
         let now = 0;
         const begun = new Map<number, number>();
