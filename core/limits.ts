@@ -56,8 +56,11 @@ export const LIMITS = {
   emptyPoolMs: 5 * SECOND_MS,
   /** A granted lease that no relay has taken up lapses (economics.md §6). */
   leaseMs: 5 * SECOND_MS,
-  /** The relay reports a job that still runs after this long, well inside `leaseMs`; a shorter one is reported once, at its end. */
-  leaseReportMs: 2 * SECOND_MS,
+  /**
+   * The relay reports a job that still runs after this long; a shorter one is reported once, at its end. Until then the
+   * lease's timer keeps the scheduler awake: 0.25 s cost $0.4 a million jobs where jobs do not overlap, one more call $0.15.
+   */
+  leaseReportMs: 250,
   /** Jobs that may wait in one pool: at 1 KiB each, an eighth of an object's 128 MiB. */
   poolWaiting: 16_384,
 

@@ -1,7 +1,8 @@
+import { LIMITS } from "../../core/limits.ts";
+
 /**
- * Cloudflare's list prices on the paid plan, beyond what the plan includes, in USD. Read on 2026-11-22 from
- * developers.cloudflare.com: /workers/platform/pricing, /durable-objects/platform/pricing, /d1/platform/pricing,
- * /queues/platform/pricing and /r2/pricing.
+ * Cloudflare's list prices on the paid plan, beyond what the plan includes, in USD, as they were quoted elsewhere by
+ * 2026-11-22. They were not checked against Cloudflare's own pages: do that before a decision rests on them.
  */
 export const PRICES = {
   workerRequest: 0.3 / 1e6,
@@ -29,7 +30,8 @@ export const PRICES = {
 export const ASSUMPTIONS = {
   /** Streams that share a relay while it is awake; a relay that carries thirty costs what one does. */
   streamsPerRelay: 32,
-  /** How long an account and a scheduler are awake for a job, in seconds: their calls take milliseconds of it. */
+  /** How long an account is awake for a job, in seconds: its calls take milliseconds of it. */
   accountAwakeSeconds: 0.02,
-  schedulerAwakeSeconds: 0.02,
+  /** A scheduler stays awake until the relay has reported the job; as if no two jobs overlapped, which is the worst case. */
+  schedulerAwakeSeconds: 0.02 + LIMITS.leaseReportMs / 1_000,
 } as const;

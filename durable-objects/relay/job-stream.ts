@@ -27,7 +27,7 @@ export interface StreamHost {
   post(facts: JobFacts): Promise<PostResult>;
   void(reason: string): Promise<void>;
   /** A posted receipt: signed, queued, and acknowledged to the daemon once the queue has it. */
-  publish(body: string): Promise<void>;
+  publish(text: string, body: ReceiptBody): Promise<void>;
   report(report: JobReport): void;
   /** The stream is over and may be forgotten. */
   ended(): void;
@@ -250,7 +250,7 @@ export class JobStream {
       failure === undefined ? "served" : "failed",
       facts.usage,
     );
-    await this.#host.publish(result.body);
+    await this.#host.publish(result.body, body);
   }
 
   /** Ends the hold without a charge. */

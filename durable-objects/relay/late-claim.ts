@@ -18,7 +18,8 @@ export interface LateClaimHost {
 
 export type LateClaimResult =
   /** The receipt was posted: it goes to the queue again, and then the daemon hears of it. */
-  { readonly type: "posted"; readonly body: string } | { readonly type: "refused"; readonly reason: string };
+  | { readonly type: "posted"; readonly text: string; readonly body: ReceiptBody }
+  | { readonly type: "refused"; readonly reason: string };
 
 /** A job as a daemon brings it back: with a claim, or having lost it together with its connection. */
 export interface LateJob {
@@ -37,5 +38,5 @@ export async function answerLateJob(host: LateClaimHost, daemon: string, late: L
   if (result.type !== "already_posted") return { type: "refused", reason: result.type };
   const body = JSON.parse(result.body) as ReceiptBody;
   const own = body.daemon === daemon && body.fence === ticket.fence;
-  return own ? { type: "posted", body: result.body } : { type: "refused", reason: result.type };
+  return own ? { type: "posted", text: result.body, body } : { type: "refused", reason: result.type };
 }

@@ -137,7 +137,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       void: async (reason) => {
         await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
       },
-      publish: (body) => this.#publish(body, job.grant.daemon),
+      publish: (text, body) => this.#publish(text, body),
       report: (report) => this.#reports.add(job.model, report),
       ended: () => {
         this.#streams.delete(id);
@@ -147,12 +147,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   /** Signs a posted receipt and queues it; the daemon hears of it only once the queue has it. */
-  async #publish(text: string, daemon: DaemonId): Promise<void> {
+  async #publish(text: string, { job, seq, outcome, daemon }: ReceiptBody): Promise<void> {
     const receipt = await signReceipt(this.env, text);
-    const body = JSON.parse(text) as ReceiptBody;
     this.#outbox.add(receipt, () => {
       const socket = this.#connections.socketOf(daemon);
-      const { job, seq, outcome } = body;
       if (socket !== null) send(socket, { type: "settled", job, receipt: { seq, outcome } });
     });
   }
@@ -222,7 +220,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     // Being settled just now: the daemon hears of it when it is.
     if (this.#byJob.get(done.job)?.isSettling === true) return;
     const result = await this.#answerLate(session, done);
-    if (result.type === "posted") await this.#publish(result.body, session.daemon);
+    if (result.type === "posted") await this.#publish(result.text, result.body);
     else send(socket, { type: "refused", job: done.job, reason: result.reason });
   }
 

@@ -17,7 +17,7 @@ describe("taking a job up", () => {
     expect(stage.reports).toMatchObject([{ type: "ended", result: "declined", tokens: null }]);
   });
 
-  it("reports a job that runs for two seconds once, and a shorter one only at its end", async () => {
+  it("reports a job that runs for a quarter of a second once, and a shorter one only at its end", async () => {
     const long = openStream();
     long.stream.accept();
     await long.pass(LIMITS.leaseReportMs - 1);
