@@ -47,12 +47,13 @@ it("are what the receipts' bodies add up to, and balance in every window, lane a
   timeout: 60_000,
 }, async () => {
   let index = 0;
-  const batches = fc.array(fc.array(job, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 3 });
+  // Seven hours apart, so that every draw falls into more than one window.
+  const batches = fc.array(fc.array(job, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 3 });
   await fc.assert(
     fc.asyncProperty(batches, async (drawn) => {
       for (const [number, batch] of drawn.entries()) {
         const receipts = batch.map((options) => receiptOf(optionsOf(options, index++)));
-        const { summary } = await deliver([pack(receipts)], { now: TEST_TIME + number * 5 * 3_600_000 });
+        const { summary } = await deliver([pack(receipts)], { now: TEST_TIME + number * 7 * 3_600_000 });
         expect(summary).toMatchObject({ appended: batch.length, refused: 0 });
       }
       await auditLog();
