@@ -25,6 +25,8 @@ export const LIMITS = {
   daemonTextBytes: 64 * KIB,
   /** A binary frame: 8 bytes of head and 32 tokens with log probabilities of 20 candidates each (≈ 2 KiB a token). */
   daemonFrameBytes: 128 * KIB,
+  /** What a daemon says in one turn: two of the largest frames; everyday ones have a hundred bytes. */
+  daemonPackBytes: 256 * KIB,
   /** Fits a hibernating socket's attachment (16 KiB) together with its session. */
   daemonModels: 32,
   daemonSlots: 1_024,
@@ -32,6 +34,8 @@ export const LIMITS = {
   daemonNameCharacters: 64,
   /** Bad messages in a session before it is closed: enough to debug, too few to burn an object. */
   daemonBadMessages: 32,
+  /** Streams of one daemon send on this beat, so that their frames share a message; it shifts a frame by half of it at most. */
+  flushBeatMs: 25,
   /** How long a challenge may be answered. */
   challengeMs: 30 * SECOND_MS,
   /** A stream is cut this long after its daemon was to end it by itself, so that its last frames still count. */
@@ -58,9 +62,11 @@ export const LIMITS = {
   leaseMs: 5 * SECOND_MS,
   /**
    * The relay reports a job that still runs after this long; a shorter one is reported once, at its end. Until then the
-   * lease's timer keeps the scheduler awake: 0.25 s cost $0.4 a million jobs where jobs do not overlap, one more call $0.15.
+   * lease's timer keeps the scheduler awake: a second of that costs $1.6 a million jobs where jobs do not overlap.
    */
-  leaseReportMs: 250,
+  leaseReportMs: 50,
+  /** What a relay has to tell a scheduler waits this long for more, unless somebody may be waiting for the slot. */
+  reportsMs: 25,
   /** Jobs that may wait in one pool: at 1 KiB each, an eighth of an object's 128 MiB. */
   poolWaiting: 16_384,
 

@@ -1,5 +1,7 @@
 /** What the mock engine says, and when. One plan gives the same text in the same pieces to whoever serves it. */
 
+import { LIMITS } from "../../core/limits.ts";
+
 /** Travels as the text of the last message, so that it reaches the engine through anything that stands in front of it. */
 export interface Plan {
   readonly tokens: number;
@@ -71,20 +73,26 @@ function cut(plan: Plan): Piece[] {
   return pieces;
 }
 
-/** Plays pieces at their times and then calls `end`. `stopped` says whether anybody still listens. */
+/**
+ * Plays pieces at their times and then calls `end`. `stopped` says whether anybody still listens, `onBeat` whether pieces
+ * after the first go on the beat that a daemon's streams share.
+ */
 export function play(
   pieces: readonly Piece[],
   send: (piece: Piece) => void,
   end: () => void,
   stopped: () => boolean,
+  onBeat = false,
 ): void {
-  const start = performance.now();
+  const start = Date.now();
   let next = 0;
   const step = (): void => {
     if (stopped()) return;
     for (let piece = pieces[next]; piece !== undefined; piece = pieces[next]) {
-      const wait = piece.at - (performance.now() - start);
-      if (wait > 0.5) {
+      const due = start + piece.at;
+      const beat = next === 0 || !onBeat ? due : Math.round(due / LIMITS.flushBeatMs) * LIMITS.flushBeatMs;
+      const wait = beat - Date.now();
+      if (wait > 0) {
         setTimeout(step, wait);
         return;
       }

@@ -17,6 +17,7 @@ import {
   type RelayMessage,
   SUBPROTOCOL,
 } from "../../protocol/daemon/messages.ts";
+import { Packer, type PackItem } from "../../protocol/daemon/packs.ts";
 import { piecesOf, planOf, play } from "./answer.ts";
 
 const PKCS8_HEAD = "302e020100300506032b657004220420";
@@ -35,6 +36,7 @@ export class MockDaemon {
   readonly #cancelled = new Set<number>();
   #socket: WebSocket | null = null;
   #raw: Socket | null = null;
+  #packer: Packer | null = null;
   #messages = 0;
 
   /** `seed` is 64 hex digits. */
@@ -58,9 +60,11 @@ export class MockDaemon {
       socket.on("close", (code, reason) => reject(new Error(`closed with ${code}: ${reason.toString()}`)));
       socket.on("open", () => this.#send({ type: "hello", version: PROTOCOL_VERSION, daemon: this.id }));
       socket.on("message", (data: Buffer) => {
-        const message = JSON.parse(data.toString()) as RelayMessage;
-        if (message.type === "welcome") resolve();
-        this.#receive(message, offerOf(model, slots));
+        const messages = JSON.parse(data.toString()) as RelayMessage | RelayMessage[];
+        for (const message of [messages].flat()) {
+          if (message.type === "welcome") resolve();
+          this.#receive(message, offerOf(model, slots));
+        }
       });
     });
   }
@@ -78,6 +82,7 @@ export class MockDaemon {
       case "challenge":
         return this.#send({ type: "proof", signature: this.#sign(proofBytes(message, this.id, PROTOCOL_VERSION)) });
       case "welcome":
+        this.#packer = new Packer((item) => this.#put(item), setImmediate, message.parameters.pack_bytes ?? 0);
         return this.#send(offer);
       case "job":
         return this.#run(message);
@@ -94,16 +99,18 @@ export class MockDaemon {
     const { stream } = job;
     let completion = 0;
     this.#send({ type: "accept", stream });
+    const plan = planOf(job.request);
     play(
-      piecesOf(planOf(job.request)),
+      piecesOf(plan),
       ({ text, tokens }) => {
         const payload = utf8ToBytes(text);
         digest.update(0, 0, payload);
         completion += tokens;
-        this.#put(encodeFrame({ stream, kind: 0, choice: 0, tokens, payload }));
+        this.#packer?.add(encodeFrame({ stream, kind: 0, choice: 0, tokens, payload }));
       },
       () => this.#finish(job, completion, digest.hex()),
       () => this.#cancelled.delete(stream),
+      plan.natural === true,
     );
   }
 
@@ -112,7 +119,7 @@ export class MockDaemon {
     const digest = { request: job.request_digest, response, salt: job.salt };
     const claim = { job: job.job, fence: job.fence, model: job.model, usage, digest };
     const signature = this.#sign(claimBytes({ ...claim, daemon: this.id }));
-    this.#send({ type: "done", stream: job.stream, ticket: job.ticket, ...claim, finish_reason: "stop", signature });
+    this.#send({ type: "done", stream: job.stream, ...claim, finish_reason: "stop", signature });
   }
 
   #sign(bytes: Uint8Array): string {
@@ -120,12 +127,14 @@ export class MockDaemon {
   }
 
   #send(message: object): void {
-    this.#put(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    if (this.#packer === null) this.#put(text);
+    else this.#packer.add(text);
   }
 
-  #put(data: string | Uint8Array): void {
+  #put(item: PackItem): void {
     this.#messages += 1;
-    this.#socket?.send(data);
+    this.#socket?.send(item);
   }
 }
 

@@ -15,9 +15,12 @@ export class ClaimDelivery {
     this.#now = now;
   }
 
-  /** Sends a claim as the end of its stream, or without one; false when the connection has closed. */
+  /**
+   * Sends a claim as the end of its stream, or without one; false when the connection has closed. The relay that has the
+   * stream knows the job, and is spared the ticket.
+   */
   send(claim: Done, channel: Channel, stream?: number): boolean {
-    const sent = channel.send(stream === undefined ? claim : { ...claim, stream });
+    const sent = channel.send(stream === undefined ? claim : { ...claim, ticket: undefined, stream });
     if (sent) this.#sentAt.set(claim, this.#now());
     return sent;
   }
@@ -25,6 +28,11 @@ export class ClaimDelivery {
   /** Sends every claim that waits for an answer, without its stream: after a connect the streams are gone. */
   sendAll(channel: Channel): void {
     for (const claim of this.#claims.waiting) this.send(claim, channel);
+  }
+
+  /** Sends a job's claims again, because the relay asks for them with their tickets. */
+  sendAgain(job: string, channel: Channel): void {
+    for (const claim of this.#claims.waiting) if (claim.job === job) this.send(claim, channel);
   }
 
   /** Sends those again that have waited for this long: an answer can get lost although the connection lives. */

@@ -31,5 +31,7 @@ export function flushDelay(
   if (flushed.first === null || flushed.last === null || pending.bytes >= FLUSH_BYTES) return 0;
   const early = now - flushed.first < FIRST_STRETCH_MS;
   if (!early && pending.tokens >= parameters.tokens) return 0;
-  return Math.max(0, flushed.last + (early ? parameters.firstMs : parameters.ms) - now);
+  const due = flushed.last + (early ? parameters.firstMs : parameters.ms);
+  const beat = Math.round(due / LIMITS.flushBeatMs) * LIMITS.flushBeatMs;
+  return Math.max(0, beat - now);
 }

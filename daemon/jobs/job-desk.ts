@@ -99,6 +99,9 @@ export class JobDesk {
       case "resume":
         this.#running.get(keyOf(channel, message.stream))?.job.resume();
         break;
+      case "resend":
+        this.#delivery.sendAgain(message.job, channel);
+        break;
       case "settled":
       case "refused": {
         await this.#answered(message);

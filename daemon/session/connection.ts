@@ -22,10 +22,11 @@ import {
   SUBPROTOCOL,
   type Welcome,
 } from "../../protocol/daemon/messages.ts";
+import { Packer, type PackItem } from "../../protocol/daemon/packs.ts";
 import type { Identity } from "../identity/key-file.ts";
 import type { Channel } from "../jobs/channel.ts";
 import type { Log } from "../output/log.ts";
-import { readRelayMessage } from "./inbound.ts";
+import { readRelayMessages } from "./inbound.ts";
 import { isFinalCode, readRejection } from "./rejection.ts";
 
 type Mode = "connecting" | "greeting" | "proving" | "online" | "closed";
@@ -71,6 +72,8 @@ export class Connection implements Channel {
   readonly #socket: WebSocket;
   readonly #closedResolvers = Promise.withResolvers<Closed>();
   #mode: Mode = "connecting";
+  /** Gathers what is said in one turn; null until the relay has said that it takes packs. */
+  #packer: Packer | null = null;
   #final: string | null = null;
   #reason = "";
   #wasOnline = false;
@@ -98,12 +101,17 @@ export class Connection implements Channel {
 
   send(message: DaemonMessage): boolean {
     if (this.#mode === "closed" || this.#socket.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify(message));
+    this.#put(JSON.stringify(message));
     return true;
   }
 
   sendFrame(frame: Uint8Array): void {
-    if (this.isOpen) this.#socket.send(frame, { binary: true });
+    if (this.isOpen) this.#put(frame);
+  }
+
+  #put(item: PackItem): void {
+    if (this.#packer === null) this.#socket.send(item);
+    else this.#packer.add(item);
   }
 
   async writable(): Promise<void> {
@@ -114,6 +122,7 @@ export class Connection implements Channel {
   /** Closes for a reason of the daemon's own. */
   close(reason: string): void {
     if (this.#reason === "") this.#reason = reason;
+    this.#packer?.flush();
     if (this.#mode === "online") this.#socket.close(1000);
     else this.#socket.terminate();
     // A peer that never answers the close must not keep the daemon waiting.
@@ -165,14 +174,13 @@ export class Connection implements Channel {
 
   #receive(text: string): void {
     if (text === PONG) return;
-    const inbound = readRelayMessage(text);
-    if ("unknown" in inbound) return;
-    if ("problem" in inbound) {
-      this.#options.log.warning("relay_message_ignored", { problem: inbound.problem });
-      if (inbound.stream !== null) this.send({ type: "decline", stream: inbound.stream, reason: "malformed_job" });
-      return;
+    for (const inbound of readRelayMessages(text)) {
+      if ("message" in inbound) this.#dispatch(inbound.message);
+      else if ("problem" in inbound) {
+        this.#options.log.warning("relay_message_ignored", { problem: inbound.problem });
+        if (inbound.stream !== null) this.send({ type: "decline", stream: inbound.stream, reason: "malformed_job" });
+      }
     }
-    this.#dispatch(inbound.message);
   }
 
   #dispatch(message: RelayMessage): void {
@@ -205,6 +213,10 @@ export class Connection implements Channel {
 
   #welcome(welcome: Welcome): void {
     this.#enter("online");
+    const { pack_bytes: packBytes } = welcome.parameters;
+    if (packBytes !== undefined) {
+      this.#packer = new Packer((message) => this.#socket.send(message), setImmediate, packBytes);
+    }
     this.#heartbeat = setInterval(() => this.#beat(), welcome.parameters.ping_ms);
     this.#options.events.online(welcome, this);
   }

@@ -11,13 +11,18 @@ export type Inbound =
 
 const KNOWN: ReadonlySet<string> = new Set(relayMessage.options.map((option) => option.shape.type.value));
 
-export function readRelayMessage(text: string): Inbound {
+/** The messages of a text: one, or an array of them. */
+export function readRelayMessages(text: string): Inbound[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { problem: "it is not JSON", stream: null };
+    return [{ problem: "it is not JSON", stream: null }];
   }
+  return Array.isArray(value) ? value.map(readRelayMessage) : [readRelayMessage(value)];
+}
+
+function readRelayMessage(value: unknown): Inbound {
   const parsed = relayMessage.safeParse(value);
   if (parsed.success) return { message: parsed.data };
   if (typeof value !== "object" || value === null || !("type" in value) || typeof value.type !== "string") {

@@ -19,7 +19,13 @@ const CLOSE_POLICY = 1008;
 /** The close code of a connection that our side could not serve: the daemon comes back. */
 const CLOSE_INTERNAL = 1011;
 /** How frames are cut (interfaces.md §3), and how often a daemon says that it lives. */
-const WELCOME_PARAMETERS = { flush_first_ms: 50, flush_ms: 100, flush_tokens: 32, ping_ms: 20_000 };
+const WELCOME_PARAMETERS = {
+  flush_first_ms: 50,
+  flush_ms: 100,
+  flush_tokens: 32,
+  ping_ms: 20_000,
+  pack_bytes: LIMITS.daemonPackBytes,
+};
 
 /** What connections need of their relay. */
 export interface ConnectionsHost {
@@ -167,6 +173,13 @@ export class Connections {
     return this.#host.ctx.getWebSockets(daemon).filter(isReady).at(-1) ?? null;
   }
 
+  /** The slots that a daemon offers for a model; 0 when it does not. */
+  slotsOf(daemon: DaemonId, model: string): number {
+    const socket = this.socketOf(daemon);
+    const offer = socket === null ? null : sessionOf(socket)?.offer;
+    return offer?.models.find(({ id }) => id === model)?.slots ?? 0;
+  }
+
   /** The sessions of all daemons that were admitted. */
   ready(): Session[] {
     return this.#host.ctx
@@ -180,6 +193,11 @@ export class Connections {
 /** Sends a message. A socket that has just closed takes nothing; its close handler ends what depended on it. */
 export function send(socket: WebSocket, message: RelayMessage): void {
   if (isOpen(socket)) socket.send(JSON.stringify(message));
+}
+
+/** Sends several messages as one: a JSON array of them. */
+export function sendAll(socket: WebSocket, messages: readonly RelayMessage[]): void {
+  if (isOpen(socket)) socket.send(JSON.stringify(messages));
 }
 
 function isOpen(socket: WebSocket): boolean {

@@ -3,33 +3,41 @@
  * reported as sent only when the queue has it. What a relay loses here its daemons bring back with their claims.
  */
 
+import type { DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { SignedReceipt } from "../../protocol/receipt.ts";
 import { emitError } from "../shared/events.ts";
 import { packReceipts } from "../shared/receipt-queue.ts";
 
-interface Waiting {
+/** A receipt with what its daemon will be told of it. */
+export interface Outgoing {
   readonly receipt: SignedReceipt;
-  readonly onSent: () => void;
+  readonly daemon: DaemonId;
+  readonly job: JobId;
+  readonly seq: number;
+  readonly outcome: string;
 }
 
 const RETRY_MS = 1_000;
 
 export class Outbox {
   readonly #queue: Queue;
-  #waiting: Waiting[] = [];
+  readonly #onSent: (sent: readonly Outgoing[]) => void;
+  #waiting: Outgoing[] = [];
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(queue: Queue) {
+  /** `onSent` hears of every receipt that the queue has. */
+  constructor(queue: Queue, onSent: (sent: readonly Outgoing[]) => void) {
     this.#queue = queue;
+    this.#onSent = onSent;
   }
 
-  add(receipt: SignedReceipt, onSent: () => void): void {
+  add(outgoing: Outgoing): void {
     // Nothing is lost with what is left out: its daemon keeps the claim, and its account's alarm sends it again.
     if (this.#waiting.length >= LIMITS.outboxReceipts) return;
-    this.#waiting.push({ receipt, onSent });
-    this.#bytes += receipt.body.length + receipt.signature.length;
+    this.#waiting.push(outgoing);
+    this.#bytes += outgoing.receipt.body.length + outgoing.receipt.signature.length;
     if (this.#bytes >= LIMITS.queueMessageBytes / 2) void this.#flush();
     else this.#arm(LIMITS.queueFlushMs);
   }
@@ -56,6 +64,6 @@ export class Outbox {
       this.#arm(RETRY_MS);
       return;
     }
-    for (const { onSent } of batch) onSent();
+    this.#onSent(batch);
   }
 }

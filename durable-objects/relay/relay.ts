@@ -1,10 +1,19 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ErrorCode, refuse } from "../../core/errors.ts";
 import type { DaemonId, JobId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import { decodeFrame } from "../../protocol/daemon/frames.ts";
-import { type DaemonMessage, type Done, type Failed, PING, PONG } from "../../protocol/daemon/messages.ts";
+import {
+  type DaemonMessage,
+  type Done,
+  type Failed,
+  PING,
+  PONG,
+  type RelayMessage,
+} from "../../protocol/daemon/messages.ts";
+import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
@@ -13,16 +22,19 @@ import { emitError } from "../shared/events.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
-import { Connections, send } from "./connections.ts";
+import { Connections, send, sendAll } from "./connections.ts";
+import { DueTimes } from "./due-times.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage } from "./messages.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
 import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
 import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
+const utf8 = new TextDecoder();
+const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` };
 
 interface LiveStream {
   readonly stream: JobStream;
@@ -41,13 +53,14 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   readonly #byJob = new Map<JobId, JobStream>();
   readonly #outbox: Outbox;
   readonly #reports: Reports;
+  readonly #dueTimes = new DueTimes();
   /** Streams of an earlier life of this relay must never be taken for new ones, so numbers start anywhere. */
   #nextStream = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#parameters = parametersOf(env);
-    this.#outbox = new Outbox(env.RECEIPTS);
+    this.#outbox = new Outbox(env.RECEIPTS, (sent) => this.#settled(sent));
     this.#reports = new Reports((model, reports) => this.#scheduler(model).report(this.#name, reports));
     this.#connections = new Connections({
       ctx,
@@ -79,7 +92,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const job = await request.json<RelayJob>();
     const socket = this.#connections.socketOf(job.grant.daemon);
     if (socket === null) {
-      this.#reports.add(job.model, ended(job));
+      this.#reports.add(job.model, ended(job), true);
       return refusal("provider_failed", "The provider has gone.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
@@ -132,13 +145,14 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     return {
       network: this.env.TOLLMILL_NETWORK,
       parameters: this.#parameters,
+      dueTimes: this.#dueTimes,
       send: (message) => send(socket, message),
       post: (facts) => insist<PostResult>(async () => await account().post(facts)),
       void: async (reason) => {
         await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
       },
       publish: (text, body) => this.#publish(text, body),
-      report: (report) => this.#reports.add(job.model, report),
+      report: (report) => this.#reports.add(job.model, report, report.type === "ended" && this.#isFull(job)),
       ended: () => {
         this.#streams.delete(id);
         if (this.#byJob.get(job.job)?.id === id) this.#byJob.delete(job.job);
@@ -146,21 +160,43 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     };
   }
 
+  /** Whether a job's daemon has no slot left beside it: then somebody may wait for this one. */
+  #isFull({ model, grant: { daemon } }: RelayJob): boolean {
+    let free = this.#connections.slotsOf(daemon, model);
+    for (const { stream } of this.#streams.values()) {
+      if (stream.job.grant.daemon === daemon && stream.job.model === model) free -= 1;
+      if (free <= 0) return true;
+    }
+    return false;
+  }
+
   /** Signs a posted receipt and queues it; the daemon hears of it only once the queue has it. */
   async #publish(text: string, { job, seq, outcome, daemon }: ReceiptBody): Promise<void> {
-    const receipt = await signReceipt(this.env, text);
-    this.#outbox.add(receipt, () => {
+    this.#outbox.add({ receipt: await signReceipt(this.env, text), daemon, job, seq, outcome });
+  }
+
+  /** Tells each daemon in one message which of its claims are settled. */
+  #settled(sent: readonly Outgoing[]): void {
+    const messages = new Map<DaemonId, RelayMessage[]>();
+    for (const { daemon, job, seq, outcome } of sent) {
+      const own = messages.get(daemon) ?? [];
+      own.push({ type: "settled", job, receipt: { seq, outcome } });
+      messages.set(daemon, own);
+    }
+    for (const [daemon, own] of messages) {
       const socket = this.#connections.socketOf(daemon);
-      if (socket !== null) send(socket, { type: "settled", job, receipt: { seq, outcome } });
-    });
+      if (socket !== null) sendAll(socket, own);
+    }
   }
 
   override async webSocketMessage(socket: WebSocket, raw: string | ArrayBuffer): Promise<void> {
     const session = sessionOf(socket);
     if (session === null) return;
     try {
-      if (typeof raw === "string") await this.#text(socket, session, raw);
-      else this.#frame(socket, session, raw);
+      if (typeof raw === "string") return await this.#text(socket, session, raw);
+      const bytes = new Uint8Array(raw);
+      if (isPack(bytes)) await this.#pack(socket, bytes);
+      else this.#frame(socket, session, bytes);
     } catch (error) {
       // A store or an object that we need is away. The daemon comes back, and then says everything again.
       emitError("message_failed", error, { daemon: session.daemon });
@@ -168,9 +204,25 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     }
   }
 
-  #frame(socket: WebSocket, session: Session, raw: ArrayBuffer): void {
+  /** Begins with every item in its order before it waits for any, so that a frame never comes before an earlier one. */
+  async #pack(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+    const pack = bytes.length > LIMITS.daemonPackBytes ? TOO_LARGE : decodePack(bytes);
+    if ("error" in pack) {
+      return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${pack.error}.` }));
+    }
+    const begun: Promise<void>[] = [];
+    for (const { type, bytes: item } of pack.items) {
+      const session = sessionOf(socket);
+      if (session === null) break;
+      if (type === "text") begun.push(this.#text(socket, session, utf8.decode(item)));
+      else this.#frame(socket, session, item);
+    }
+    await Promise.all(begun);
+  }
+
+  #frame(socket: WebSocket, session: Session, bytes: Uint8Array): void {
     if (session.stage !== "ready") return this.#connections.complain(socket, TOO_EARLY);
-    const frame = decodeFrame(raw);
+    const frame = decodeFrame(bytes);
     if ("error" in frame) {
       return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${frame.error}.` }));
     }
@@ -219,7 +271,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     if (stream?.job.job === done.job) return stream.done(done);
     // Being settled just now: the daemon hears of it when it is.
     if (this.#byJob.get(done.job)?.isSettling === true) return;
-    const result = await this.#answerLate(session, done);
+    const { job, ticket } = done;
+    // A stream that has ended without its claim: only the ticket tells whose it was.
+    if (ticket === undefined) return send(socket, { type: "resend", job });
+    const result = await this.#answerLate(session, { job, ticket });
     if (result.type === "posted") await this.#publish(result.text, result.body);
     else send(socket, { type: "refused", job: done.job, reason: result.reason });
   }

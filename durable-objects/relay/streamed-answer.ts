@@ -1,4 +1,4 @@
-/** An answer as server-sent events, one chunk a frame, passed on as it comes. */
+/** An answer as server-sent events, one event a frame. The events of one turn leave in one piece. */
 
 import type { Refusal } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -19,6 +19,8 @@ export class StreamedAnswer implements AnswerSink {
   /** Everything of a chunk that comes before its choices. */
   readonly #prefix: string;
   readonly #started: boolean[];
+  /** Events of this turn that are not written yet. */
+  #turn = "";
   #pending = 0;
   #closed = false;
 
@@ -49,7 +51,7 @@ export class StreamedAnswer implements AnswerSink {
   }
 
   get pendingBytes(): number {
-    return this.#pending;
+    return this.#pending + this.#turn.length;
   }
 
   text(choice: number, text: string): void {
@@ -102,7 +104,14 @@ export class StreamedAnswer implements AnswerSink {
 
   #write(text: string): void {
     if (this.#closed) return;
-    const bytes = encoder.encode(text);
+    if (this.#turn === "") queueMicrotask(() => this.#flush());
+    this.#turn += text;
+  }
+
+  #flush(): void {
+    if (this.#closed || this.#turn === "") return;
+    const bytes = encoder.encode(this.#turn);
+    this.#turn = "";
     this.#pending += bytes.length;
     this.#writer.write(bytes).then(
       () => {
@@ -118,6 +127,7 @@ export class StreamedAnswer implements AnswerSink {
 
   /** Ends the stream; a consumer that then takes nothing for as long as it may pause is given up. */
   #close(): void {
+    this.#flush();
     if (this.#closed) return;
     this.#closed = true;
     const timer = setTimeout(() => void this.#writer.abort("consumer stalled").catch(() => {}), LIMITS.streamPausedMs);

@@ -39,15 +39,15 @@ function fits(value: number, most: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= most;
 }
 
-/** Reads a frame, or says what is wrong with it. The payload is a view into the buffer. */
-export function decodeFrame(buffer: ArrayBuffer): Frame | { readonly error: string } {
-  if (buffer.byteLength < FRAME_HEAD_BYTES) {
-    return { error: `a frame has at least ${FRAME_HEAD_BYTES} bytes, this one has ${buffer.byteLength}` };
+/** Reads a frame, or says what is wrong with it. The payload is a view into the bytes. */
+export function decodeFrame(bytes: Uint8Array): Frame | { readonly error: string } {
+  if (bytes.length < FRAME_HEAD_BYTES) {
+    return { error: `a frame has at least ${FRAME_HEAD_BYTES} bytes, this one has ${bytes.length}` };
   }
-  if (buffer.byteLength > LIMITS.daemonFrameBytes) {
-    return { error: `a frame has at most ${LIMITS.daemonFrameBytes} bytes, this one has ${buffer.byteLength}` };
+  if (bytes.length > LIMITS.daemonFrameBytes) {
+    return { error: `a frame has at most ${LIMITS.daemonFrameBytes} bytes, this one has ${bytes.length}` };
   }
-  const view = new DataView(buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEAD_BYTES);
   const kind = view.getUint8(4);
   if (!isPayloadKind(kind)) return { error: `kind ${kind} is unknown; 0 is text, 1 a structured delta` };
   return {
@@ -55,7 +55,7 @@ export function decodeFrame(buffer: ArrayBuffer): Frame | { readonly error: stri
     kind,
     choice: view.getUint8(5),
     tokens: view.getUint16(6),
-    payload: new Uint8Array(buffer, FRAME_HEAD_BYTES),
+    payload: bytes.subarray(FRAME_HEAD_BYTES),
   };
 }
 

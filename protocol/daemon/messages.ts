@@ -92,21 +92,27 @@ const offer = z.object({
 const accept = z.object({ type: z.literal("accept"), stream });
 const decline = z.object({ type: z.literal("decline"), stream, reason: text(256) });
 const finishReason = z.enum(["stop", "length", "tool_calls", "content_filter", "cancelled"]);
-const done = z.object({
-  type: z.literal("done"),
-  /** The stream it ends; absent when a claim is sent again. */
-  stream: stream.optional(),
-  ticket: text(4_096),
-  job: jobId,
-  fence: count,
-  model: text(128),
-  usage: tokens,
-  finish_reason: finishReason,
-  /** One for each choice, where there are several; `finish_reason` is the first one's, or "cancelled". */
-  finish_reasons: z.array(finishReason).min(1).max(LIMITS.choices).optional(),
-  digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
-  signature,
-});
+const done = z
+  .object({
+    type: z.literal("done"),
+    /** The stream it ends; absent when a claim is sent again. */
+    stream: stream.optional(),
+    /** Left out where the stream is named, as its relay knows it; a claim that is sent again is known by its ticket alone. */
+    ticket: text(4_096).optional(),
+    job: jobId,
+    fence: count,
+    model: text(128),
+    usage: tokens,
+    finish_reason: finishReason,
+    /** One for each choice, where there are several; `finish_reason` is the first one's, or "cancelled". */
+    finish_reasons: z.array(finishReason).min(1).max(LIMITS.choices).optional(),
+    digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
+    signature,
+  })
+  .refine(({ stream, ticket }) => stream !== undefined || ticket !== undefined, {
+    path: ["ticket"],
+    error: "must be there unless `stream` is",
+  });
 const failed = z
   .object({
     type: z.literal("failed"),
@@ -167,6 +173,8 @@ const welcome = z.object({
     flush_ms: z.int().positive(),
     flush_tokens: z.int().positive(),
     ping_ms: z.int().positive(),
+    /** The most bytes of a pack (packs.ts); absent where the relay takes none. */
+    pack_bytes: z.int().positive().optional(),
   }),
   messages: z.array(z.object({ level: z.enum(["info", "warning", "error"]), text: z.string() })),
 });
@@ -196,6 +204,8 @@ const settled = z.object({
   receipt: z.object({ seq: count, outcome: z.string() }),
 });
 const refused = z.object({ type: z.literal("refused"), job: jobId, reason: z.string() });
+/** A claim came whose stream is not known any more: to be sent again, without the stream and with its ticket. */
+const resend = z.object({ type: z.literal("resend"), job: jobId });
 const message = z.object({
   type: z.literal("message"),
   level: z.enum(["info", "warning", "error"]),
@@ -212,6 +222,7 @@ export const relayMessage = z.discriminatedUnion("type", [
   resume,
   settled,
   refused,
+  resend,
   message,
   error,
 ]);

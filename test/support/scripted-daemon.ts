@@ -178,7 +178,10 @@ export class ScriptedDaemon {
 
   #receive(text: string): void {
     if (text === "pong") return;
-    const message = JSON.parse(text) as RelayMessage;
+    for (const message of [JSON.parse(text) as RelayMessage | RelayMessage[]].flat()) this.#handle(message);
+  }
+
+  #handle(message: RelayMessage): void {
     this.received.push(message);
     for (const entry of this.#waiting.filter(({ matches }) => matches(message))) entry.resolve(message);
     this.#waiting = this.#waiting.filter(({ matches }) => !matches(message));

@@ -22,7 +22,7 @@ const text = (content: string, tokens = 1, choice = 0): EnginePiece => ({
 
 function decoded(frames: readonly Uint8Array[]): Frame[] {
   return frames.map((bytes) => {
-    const frame = decodeFrame(bytes.slice().buffer);
+    const frame = decodeFrame(bytes);
     if ("error" in frame) throw new Error(frame.error);
     return frame;
   });
@@ -43,12 +43,21 @@ describe("when frames go", () => {
     expect(flushDelay({ first: 5_000, last: 5_950 }, few, parameters, 7_000)).toBe(0);
   });
 
+  it("is on the beat that all streams of a daemon share", () => {
+    const few = { tokens: 1, bytes: 4 };
+    const streams = [5_003, 5_007, 4_990, 5_012].map((last) =>
+      flushDelay({ first: 1_000, last }, few, parameters, 5_020),
+    );
+    expect(streams).toEqual([80, 80, 80, 80]);
+    expect(flushDelay({ first: 1_000, last: 5_013 }, few, parameters, 5_020)).toBe(105);
+  });
+
   it("is now for what grows large", () => {
     expect(flushDelay({ first: 0, last: 0 }, { tokens: 1, bytes: LIMITS.daemonFrameBytes }, parameters, 1)).toBe(0);
   });
 
   describe("on the clock", () => {
-    beforeEach(() => void vi.useFakeTimers());
+    beforeEach(() => void vi.useFakeTimers({ now: 40_000 * LIMITS.flushBeatMs }));
     afterEach(() => void vi.useRealTimers());
 
     it("comes out as the rule says", async () => {

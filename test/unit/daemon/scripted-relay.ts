@@ -18,6 +18,7 @@ import {
   type RelayMessage,
   SUBPROTOCOL,
 } from "../../../protocol/daemon/messages.ts";
+import { decodePack, isPack } from "../../../protocol/daemon/packs.ts";
 
 export const SALT = "000102030405060708090a0b0c0d0e0f";
 const WAIT_MS = 10_000;
@@ -30,6 +31,8 @@ export interface Peer {
   readonly frames: Frame[];
   /** How many texts `ping` came. */
   pings: number;
+  /** How many messages came over the socket; a pack is one. */
+  received: number;
 }
 
 export type Route = (request: IncomingMessage, body: string, response: ServerResponse) => void;
@@ -90,7 +93,7 @@ export class ScriptedRelay {
     return peer;
   }
 
-  send(peer: Peer, message: RelayMessage): void {
+  send(peer: Peer, message: RelayMessage | readonly RelayMessage[]): void {
     peer.socket.send(JSON.stringify(message));
   }
 
@@ -138,25 +141,39 @@ export class ScriptedRelay {
 
   #connect(socket: WebSocket, request: IncomingMessage): void {
     const daemon = new URL(request.url ?? "/", this.url).searchParams.get("daemon") ?? "";
-    const peer: Peer = { socket, daemon, messages: [], frames: [], pings: 0 };
+    const peer: Peer = { socket, daemon, messages: [], frames: [], pings: 0, received: 0 };
     this.peers.push(peer);
     socket.binaryType = "arraybuffer";
     socket.on("error", () => undefined);
     socket.on("message", (data, isBinary) => {
-      if (isBinary) {
-        const frame = decodeFrame(data as ArrayBuffer);
-        if ("error" in frame) throw new Error(frame.error);
-        peer.frames.push(frame);
-        return;
+      const bytes = new Uint8Array(data as ArrayBuffer);
+      peer.received += 1;
+      if (!isBinary) return this.#text(peer, bytes);
+      if (!isPack(bytes)) return this.#frame(peer, bytes);
+      const pack = decodePack(bytes);
+      if ("error" in pack) throw new Error(pack.error);
+      for (const { type, bytes: item } of pack.items) {
+        if (type === "text") this.#text(peer, item);
+        else this.#frame(peer, item);
       }
-      const text = new TextDecoder().decode(data as ArrayBuffer);
-      if (text !== "ping") {
-        peer.messages.push(daemonMessage.parse(JSON.parse(text)));
-        return;
-      }
-      peer.pings += 1;
-      if (this.answersPings) socket.send("pong");
+      return undefined;
     });
+  }
+
+  #frame(peer: Peer, bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes);
+    if ("error" in frame) throw new Error(frame.error);
+    peer.frames.push(frame);
+  }
+
+  #text(peer: Peer, bytes: Uint8Array): void {
+    const text = new TextDecoder().decode(bytes);
+    if (text !== "ping") {
+      peer.messages.push(daemonMessage.parse(JSON.parse(text)));
+      return;
+    }
+    peer.pings += 1;
+    if (this.answersPings) peer.socket.send("pong");
   }
 }
 
@@ -165,6 +182,7 @@ interface RelayParameters {
   readonly flush_ms: number;
   readonly flush_tokens: number;
   readonly ping_ms: number;
+  readonly pack_bytes: number;
 }
 
 export const randomJobId = (): JobId => newJobId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
@@ -203,7 +221,8 @@ export function claimHolds(done: Done, job: Job, daemon: string, frames: readonl
     done.job === job.job &&
     done.fence === job.fence &&
     done.model === job.model &&
-    done.ticket === job.ticket &&
+    // The relay of a stream knows its job, and is spared the ticket.
+    done.ticket === (done.stream === undefined ? job.ticket : undefined) &&
     done.digest.request === job.request_digest &&
     done.digest.salt === job.salt &&
     done.digest.response === digest.hex() &&

@@ -1,7 +1,9 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { LIMITS } from "../../../core/limits.ts";
 import { ClaimStore } from "../../../daemon/claims/store.ts";
 import { Connection } from "../../../daemon/session/connection.ts";
+import type { Done } from "../../../protocol/daemon/messages.ts";
 import { bench, collectingLog, newIdentity, tempFolder } from "./bench.ts";
 import { answer, ScriptedEngine, stuckAfter } from "./scripted-engine.ts";
 import { claimHolds, ScriptedRelay, until } from "./scripted-relay.ts";
@@ -41,6 +43,41 @@ describe("a session", () => {
     await relay.close();
   });
 
+  it("says in one message what it has to say in one turn, where the relay takes packs", async () => {
+    const parameters = { pack_bytes: LIMITS.daemonPackBytes };
+    const { relay, peer } = await bench({ parameters, engine: new ScriptedEngine(answer("Hel", "lo")), slots: 4 });
+    const before = peer.received;
+    const jobs = [0, 1, 2, 3].map(() => relay.job(peer));
+    for (const job of jobs) {
+      const done = await until(() => peer.messages.find((each) => each.type === "done" && each.job === job.job));
+      const own = peer.frames.filter(({ stream }) => stream === job.stream);
+      expect(claimHolds(done as Done, job, peer.daemon, own)).toBe(true);
+    }
+    // Four times accept, a frame or two, and done: at least twelve items.
+    expect(peer.received - before).toBeLessThan(12);
+  });
+
+  it("reads several messages from one text", async () => {
+    const { relay, peer, claims } = await bench({ engine: new ScriptedEngine(answer("Hi")), slots: 2 });
+    const jobs = [0, 1].map(() => relay.job(peer));
+    await until(() => claims.waiting.length === 2);
+    const settled = jobs.map(
+      ({ job }) => ({ type: "settled", job, receipt: { seq: 1, outcome: "completed" } }) as const,
+    );
+    relay.send(peer, settled);
+    await until(() => claims.waiting.length === 0);
+  });
+
+  it("sends a claim again, with its ticket, when the relay asks for it", async () => {
+    const { relay, peer } = await bench({ engine: new ScriptedEngine(answer("Hi")) });
+    const job = relay.job(peer);
+    expect((await relay.expect(peer, "done")).ticket).toBeUndefined();
+    relay.send(peer, { type: "resend", job: job.job });
+    const again = await relay.expect(peer, "done");
+    expect([again.stream, again.ticket]).toEqual([undefined, job.ticket]);
+    expect(claimHolds(again, job, peer.daemon, peer.frames)).toBe(true);
+  });
+
   it("offers what the engine has", async () => {
     const { relay, peer, worker } = await bench();
     peer.socket.terminate();
@@ -74,7 +111,7 @@ describe("a session", () => {
       "",
       "{",
       "null",
-      "[]",
+      "[7]",
       '{"type":7}',
       '{"type":"cancel"}',
       '{"type":"settled","job":"x"}',
@@ -141,7 +178,7 @@ describe("claims", () => {
     const again = await relay.admit(1);
     const { stream: _, ...rest } = done;
     const resent = await relay.expect(again, "done");
-    expect(resent).toEqual(rest);
+    expect(resent).toEqual({ ...rest, ticket: job.ticket });
     expect(claimHolds(resent, job, peer.daemon, frames)).toBe(true);
     relay.send(again, { type: "settled", job: job.job, receipt: { seq: 1, outcome: "completed" } });
     await claims.empty();

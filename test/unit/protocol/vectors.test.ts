@@ -81,7 +81,7 @@ describe("what a daemon signs", () => {
 describe("a frame", () => {
   it.each(stored("frames") as FrameVectors)("is read as $name", (vector) => {
     const bytes = Uint8Array.from(hexToBytes(vector.hex));
-    const decoded = decodeFrame(bytes.buffer);
+    const decoded = decodeFrame(bytes);
     if ("error" in vector) {
       expect(decoded).toEqual({ error: vector.error });
       return;

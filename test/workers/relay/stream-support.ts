@@ -7,6 +7,7 @@ import { type AccountId, newJobId, type Pseudonym } from "../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../../core/receipt/body.ts";
 import { hashText, utf8ToBytes } from "../../../core/receipt/canonical.ts";
+import { DueTimes } from "../../../durable-objects/relay/due-times.ts";
 import { JobStream, type StreamHost } from "../../../durable-objects/relay/job-stream.ts";
 import type { Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
 import type { RelayJob, RelayRefusal } from "../../../protocol/internal/job.ts";
@@ -79,6 +80,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
   const host: StreamHost = {
     network: "local",
     parameters: GENESIS_PARAMETERS,
+    dueTimes: new DueTimes(),
     send: (message) => void kept.sent.push(message),
     post: (facts) => {
       kept.posted.push(facts);
