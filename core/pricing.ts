@@ -1,7 +1,7 @@
 /** What an inference costs (economics.md §2). Pure integer arithmetic; a price rounds up once, at the end. */
 
 import type { Parameters } from "./parameters.ts";
-import { ceilDivBig, type NanoUsd } from "./units.ts";
+import { ceilDiv, ceilDivBig, type NanoUsd } from "./units.ts";
 
 /**
  * A price per token as a rational: nanoUSD = (completion · c + prompt · p) / per. The formula, a catalog entry's own
@@ -56,6 +56,8 @@ export function catalogRate(nanoUsdPer1kCompletion: number, nanoUsdPer1kPrompt: 
 
 /** ceil((completion · c + prompt · p) / per) nanoUSD. */
 export function priceAtRate(rate: Rate, tokens: Tokens): NanoUsd {
+  const exact = rate.completion * tokens.completion + rate.prompt * tokens.prompt;
+  if (exact <= Number.MAX_SAFE_INTEGER) return ceilDiv(exact, rate.per) as NanoUsd;
   return ceilDivBig(
     BigInt(rate.completion) * BigInt(tokens.completion) + BigInt(rate.prompt) * BigInt(tokens.prompt),
     BigInt(rate.per),

@@ -32,7 +32,7 @@ export type Payees = Readonly<Partial<Record<Role, string>>>;
  */
 export function divideByShares(amount: number, shares: readonly BasisPoints[]): number[] {
   const parts = shares.map((share) => mulDivFloor(amount, share, WHOLE));
-  const remainders = shares.map((share) => Number((BigInt(amount) * BigInt(share)) % BigInt(WHOLE)));
+  const remainders = shares.map((share, index) => mulSubtract(amount, share, at(parts, index), WHOLE));
   let left = amount - parts.reduce((total, part) => total + part, 0);
   const order = shares.map((_, index) => index).sort((a, b) => at(remainders, b) - at(remainders, a) || a - b);
   for (const index of order) {
@@ -63,15 +63,21 @@ export function splitCharge(lane: Lane, parts: readonly ChargePart[], payees: Pa
       const key = `${part.backing}/${role}`;
       const before = lines.get(key);
       lines.set(key, {
-        to,
-        role,
         backing: part.backing,
-        nano_usd: ((before?.nano_usd ?? 0) + (backed ? amount : 0)) as NanoUsd,
         millicredits: ((before?.millicredits ?? 0) + (backed ? 0 : amount)) as Millicredits,
+        nano_usd: ((before?.nano_usd ?? 0) + (backed ? amount : 0)) as NanoUsd,
+        role,
+        to,
       });
     }
   }
   return [...lines.values()];
+}
+
+/** a · b − c · d where the products may pass 2^53 and the difference does not. */
+function mulSubtract(a: number, b: number, c: number, d: number): number {
+  if (a * b <= Number.MAX_SAFE_INTEGER) return a * b - c * d;
+  return Number(BigInt(a) * BigInt(b) - BigInt(c) * BigInt(d));
 }
 
 function at(values: readonly number[], index: number): number {

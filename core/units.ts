@@ -71,12 +71,22 @@ export function subtract<T extends number>(a: T, b: T): T {
 
 /** ceil(a · b / c) for whole numbers ≥ 0 and c > 0, exact at any size of the product. */
 export function mulDivCeil(a: number, b: number, c: number): number {
+  const product = a * b;
+  if (product <= Number.MAX_SAFE_INTEGER) return ceilDiv(product, c);
   return fromBig((BigInt(a) * BigInt(b) + BigInt(c) - 1n) / BigInt(c));
 }
 
 /** floor(a · b / c) for whole numbers ≥ 0 and c > 0, exact at any size of the product. */
 export function mulDivFloor(a: number, b: number, c: number): number {
+  const product = a * b;
+  if (product <= Number.MAX_SAFE_INTEGER) return checked((product - (product % c)) / c);
   return fromBig((BigInt(a) * BigInt(b)) / BigInt(c));
+}
+
+/** ceil(numerator / denominator) of whole numbers ≥ 0 that are exact, by the remainder: a quotient could round. */
+export function ceilDiv(numerator: number, denominator: number): number {
+  const rest = numerator % denominator;
+  return checked((numerator - rest) / denominator + (rest > 0 ? 1 : 0));
 }
 
 /** ceil(numerator / denominator) of whole numbers ≥ 0. */
@@ -85,7 +95,10 @@ export function ceilDivBig(numerator: bigint, denominator: bigint): number {
 }
 
 function fromBig(value: bigint): number {
-  const result = Number(value);
+  return checked(Number(value));
+}
+
+function checked(result: number): number {
   assertAmount(result, "result");
   return result;
 }

@@ -1,6 +1,6 @@
 /** The edge's HTTP face: OpenAI's dialect under /v1, the network's own under /api/v1, and their reference. */
 
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
@@ -28,15 +28,18 @@ const EXPOSED = [
   "retry-after",
   "ratelimit",
   "ratelimit-policy",
-];
+].join(",");
 
 export const app = new Hono<HttpEnv>();
 
+// Before the answer is made: a header that is added to a finished answer copies it.
 app.use(async (c, next) => {
   c.set("requestId", `req_${base62(crypto.getRandomValues(new Uint8Array(16)))}`);
-  await next();
   c.header("x-request-id", c.var.requestId);
   c.header("x-content-type-options", "nosniff");
+  await next();
+  // An answer that another part made, as a socket's, knows nothing of them.
+  if (!c.res.headers.has("x-request-id")) c.header("x-request-id", c.var.requestId);
 });
 
 app.use(
@@ -50,7 +53,13 @@ app.use(
 );
 
 // Keys travel in a header, never in a cookie, so any page may call: it can only use a key that it was given.
-const anyOrigin = cors({ origin: "*", exposeHeaders: EXPOSED, maxAge: PREFLIGHT_SECONDS });
+const preflight = cors({ origin: "*", maxAge: PREFLIGHT_SECONDS });
+const anyOrigin: MiddlewareHandler<HttpEnv> = async (c, next) => {
+  if (c.req.method === "OPTIONS") return await preflight(c, next);
+  c.header("access-control-allow-origin", "*");
+  c.header("access-control-expose-headers", EXPOSED);
+  return await next();
+};
 app.use("/v1/*", anyOrigin);
 app.use("/api/v1/*", anyOrigin);
 

@@ -26,8 +26,14 @@ export async function readJsonText(request: Request, limit: number): Promise<Ans
 
 /** The body's bytes, or null when there are more than `limit`. */
 async function readBytes(request: Request, limit: number): Promise<Uint8Array | null> {
-  if (Number(request.headers.get("content-length") ?? 0) > limit) return null;
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > limit) return null;
   if (request.body === null) return new Uint8Array();
+  // HTTP holds a body to the length that it was announced with.
+  if (announced !== null) {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    return bytes.length > limit ? null : bytes;
+  }
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body) {

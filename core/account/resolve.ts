@@ -36,11 +36,12 @@ function partsOf(draws: readonly (Draw & { covers: NanoUsd })[]): ChargePart[] {
   for (const { kind, backing, amount, covers } of draws) {
     const key = `${kind}/${backing}`;
     const before = parts.get(key);
+    // In the order of RFC 8785, as all that goes into a receipt.
     parts.set(key, {
-      kind,
       backing,
-      nano_usd: ((before?.nano_usd ?? 0) + covers) as NanoUsd,
+      kind,
       millicredits: ((before?.millicredits ?? 0) + (backing === "usdc" ? 0 : amount)) as Millicredits,
+      nano_usd: ((before?.nano_usd ?? 0) + covers) as NanoUsd,
     });
   }
   return [...parts.values()];

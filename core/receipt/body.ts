@@ -78,30 +78,64 @@ export interface ReceiptBody extends Omit<JobFacts, "terms" | "auction" | "payee
  * `previous` is the link before it.
  */
 export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: Charge, previous: Link): ReceiptBody {
-  const { terms, auction, payees, ...rest } = facts;
+  const { terms, auction, digest, claim, times, usage } = facts;
   const backed = sum(charge.parts.filter((part) => part.backing === "usdc").map((part) => part.nano_usd));
   const unbacked = sum(charge.parts.map((part) => part.millicredits));
+  // Every key stands in the order of RFC 8785, so that the text needs no sorting.
   return {
-    v: RECEIPT_VERSION,
-    ...rest,
-    price: {
-      terms,
-      nano_usd_per_1k: perThousand(terms.rate),
-      floor: terms.floor === null ? null : floorPerThousand(terms.floor),
-      hold: hold?.price ?? (0 as NanoUsd),
-      ...auction,
-    },
     charge: {
-      nano_usd: charge.nanoUsd,
       millicredits: (unbacked + toMillicreditsCeil(backed, charge.peg)) as Millicredits,
+      nano_usd: charge.nanoUsd,
+      parts: charge.parts,
       peg: { millicredits: charge.peg.millicredits, nano_usd: charge.peg.nanoUsd },
       peg_epoch: 0,
-      parts: charge.parts,
     },
-    split: splitCharge(facts.lane, charge.parts, payees),
-    seq: previous.seq + 1,
+    claim: claim && { signature: claim.signature, usage: inOrder(claim.usage) },
+    consumer: facts.consumer,
+    daemon: facts.daemon,
+    digest: { request: digest.request, response: digest.response, salt: digest.salt },
+    fence: facts.fence,
+    job: facts.job,
+    lane: facts.lane,
+    model: facts.model,
+    n: facts.n,
+    network: facts.network,
+    outcome: facts.outcome,
     previous: previous.head,
+    price: {
+      asks: auction.asks,
+      floor: terms.floor === null ? null : floorPerThousand(terms.floor),
+      hold: hold?.price ?? (0 as NanoUsd),
+      nano_usd_per_1k: perThousand(terms.rate),
+      second_ask: auction.second_ask,
+      terms: {
+        floor: terms.floor && {
+          decode_millitokens_per_second: terms.floor.decode_millitokens_per_second,
+          nano_usd_per_kwh: terms.floor.nano_usd_per_kwh,
+          prefill_millitokens_per_second: terms.floor.prefill_millitokens_per_second,
+          watts: terms.floor.watts,
+        },
+        rate: { completion: terms.rate.completion, per: terms.rate.per, prompt: terms.rate.prompt },
+      },
+      winning_ask: auction.winning_ask,
+    },
+    provider: facts.provider,
+    quantization: facts.quantization,
+    seq: previous.seq + 1,
+    split: splitCharge(facts.lane, charge.parts, facts.payees),
+    times: {
+      completed: times.completed,
+      dispatched: times.dispatched,
+      first_token: times.first_token,
+      queued: times.queued,
+    },
+    usage: { ...inOrder(usage), relayed: usage.relayed },
+    v: RECEIPT_VERSION,
   };
+}
+
+function inOrder({ completion, prompt }: Tokens): Tokens {
+  return { completion, prompt };
 }
 
 /** The bytes that the network signs: "tollmill/receipt/v1\n" + the body's canonical text. */

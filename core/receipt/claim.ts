@@ -27,13 +27,14 @@ export function claimBytes(claim: Claim): Uint8Array {
   const { job, fence, daemon, model, usage, digest } = claim;
   return signedBytes(
     CLAIM_DOMAIN,
+    // In the order of RFC 8785, so that nothing has to be sorted.
     canonicalText({
-      job,
-      fence,
       daemon,
-      model,
-      usage: { prompt: usage.prompt, completion: usage.completion },
       digest: { request: digest.request, response: digest.response, salt: digest.salt },
+      fence,
+      job,
+      model,
+      usage: { completion: usage.completion, prompt: usage.prompt },
     }),
   );
 }

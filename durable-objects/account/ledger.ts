@@ -9,9 +9,9 @@ import { type AccountEvent, type AccountState, apply, type Hold, type Link } fro
 import type { JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
-import { hashText } from "../../core/receipt/canonical.ts";
 import { GENESIS_PEG, type Millicredits } from "../../core/units.ts";
 import type { CreditCommand, PostResult, VoidResult } from "../../protocol/internal/account.ts";
+import { sha256Hex } from "../shared/hash.ts";
 import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
 
@@ -71,13 +71,14 @@ export class Ledger {
   recordHold({ call, ...place }: HoldPlace, decision: HoldDecision, now: number): void {
     const at = this.timeOf(now);
     const { seq } = this.#state;
+    // One statement is a transaction by itself.
     if (decision.type !== "held") {
       const refused: StoredRefusal = decision;
-      this.#storage.transactionSync(() => this.store.addHold(place, { refused, call }, 0, seq, at));
+      this.store.addHold(place, { refused, call }, 0, seq, at);
       return;
     }
     const { hold } = decision;
-    this.#storage.transactionSync(() => this.store.addHold(place, { hold, call }, hold.order, seq, at));
+    this.store.addHold(place, { hold, call }, hold.order, seq, at);
     this.#apply({ type: "held", hold }, at);
   }
 
@@ -129,7 +130,7 @@ export class Ledger {
   advance(job: JobId, fence: number, now: number): boolean {
     this.sweep(now);
     if (this.openHold(job) === undefined || this.#isSuperseded(job, fence)) return false;
-    this.#storage.transactionSync(() => this.store.setAttempt(job, fence));
+    this.store.setAttempt(job, fence);
     this.#attempts.set(job, fence);
     return true;
   }
@@ -160,7 +161,7 @@ export class Ledger {
     return { seq: this.#state.seq, head: this.#state.head };
   }
 
-  /** One entry, in one transaction with its snapshot when one is due and with what `alongside` writes. */
+  /** One entry, in one transaction with what else has to be written for it. Most entries are one statement, which is one. */
   #append(
     type: EntryType,
     body: string,
@@ -171,12 +172,17 @@ export class Ledger {
     alongside?: (seq: number) => void,
   ): number {
     const seq = this.#state.seq + 1;
-    this.#storage.transactionSync(() => {
-      this.store.addEntry({ seq, at, type, body }, event, job, n);
-      if (job !== null && this.#attempts.has(job)) this.store.clearAttempt(job);
-      alongside?.(seq);
-    });
-    this.#apply(event, at, { seq, head: hashText(body) });
+    const moved = job !== null && this.#attempts.has(job);
+    const write = (): void => this.store.addEntry({ seq, at, type, body }, event, job, n);
+    if (!moved && alongside === undefined) write();
+    else {
+      this.#storage.transactionSync(() => {
+        write();
+        if (moved) this.store.clearAttempt(job);
+        alongside?.(seq);
+      });
+    }
+    this.#apply(event, at, { seq, head: sha256Hex(body) });
     if (job !== null) this.#attempts.delete(job);
     // A snapshot only shortens the next start, so it may follow in a transaction of its own.
     if (seq % LIMITS.snapshotEntries === 0) this.store.saveSnapshot(this.#state);

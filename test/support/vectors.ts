@@ -82,7 +82,11 @@ export function receiptVectors(): ReceiptVectors {
       ),
       broken("no JSON", "form", signText("not JSON")),
       broken("white space", "canonical", signText(first.replace(",", ", "))),
-      broken("keys out of order", "canonical", signText(JSON.stringify(bodyOf()))),
+      broken(
+        "keys out of order",
+        "canonical",
+        signText(JSON.stringify(Object.fromEntries(Object.entries(bodyOf()).toReversed()))),
+      ),
       broken("a number written otherwise", "canonical", signText(first.replace('"n":0,', '"n":0.0,'))),
       broken("a body of another receipt", "network_signature", { ...honest, body: text({ index: 1 }) }),
       broken("another network's key", "network_signature", signText(first, "33".repeat(32))),

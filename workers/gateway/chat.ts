@@ -8,6 +8,7 @@ import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
+import { sha256Hex } from "../../durable-objects/shared/hash.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
@@ -48,7 +49,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
   const held = await holding;
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
-  const job = await jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+  const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
   return await answer(c, config, job, { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
 }
 
@@ -77,7 +78,6 @@ async function hold(
   now: number,
 ): Promise<HoldAnswer> {
   const { lane, model, rate, promptBound, completion, choices } = prepared;
-  const bodyHash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", body)));
   return await onAccount(env, key.account, (account) =>
     account.hold({
       job,
@@ -85,7 +85,7 @@ async function hold(
       credentials: { secretHash: key.secretHash },
       lane,
       model: model.id,
-      body: bodyHash,
+      body: sha256Hex(body),
       rate,
       promptBound,
       completion,
@@ -124,7 +124,7 @@ function refuseHold(
   return refused(c, { ...result.refusal, metadata });
 }
 
-async function jobToOpen(
+function jobToOpen(
   config: Config,
   { account }: ApiKey,
   job: JobId,
@@ -132,12 +132,9 @@ async function jobToOpen(
   held: HeldTerms,
   body: Uint8Array<ArrayBuffer>,
   now: number,
-): Promise<JobToOpen> {
+): JobToOpen {
   const { request, model, lane, rate, needs, choices } = prepared;
   const salt = crypto.getRandomValues(new Uint8Array(16));
-  const salted = new Uint8Array(salt.length + body.length);
-  salted.set(salt);
-  salted.set(body, salt.length);
   return {
     account,
     // Who allows no fallbacks wants the first daemon or none.
@@ -165,7 +162,7 @@ async function jobToOpen(
       queuedAt: now,
       minBytesPerTokenHundredths: model.min_bytes_per_token_hundredths,
       salt: bytesToHex(salt),
-      requestDigest: bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", salted))),
+      requestDigest: sha256Hex(salt, body),
       request: engineRequest(request, model.id, held.completionCap),
       choices,
       stream: request.stream === true,
@@ -193,7 +190,7 @@ async function answer(
   const { body, done } = waitingStream(opened, position, head);
   // The open body keeps this request alive; whoever stops reading it ends the copying too, which is no error of ours.
   done.catch(() => {});
-  return new Response(body, { headers: { ...headers, ...STREAM_HEADERS } });
+  return c.body(body, 200, { ...headers, ...STREAM_HEADERS });
 }
 
 function headersAreDue(): Promise<null> {
