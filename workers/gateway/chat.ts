@@ -11,8 +11,9 @@ import { emitError } from "../../durable-objects/shared/events.ts";
 import { sha256Hex } from "../../durable-objects/shared/hash.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
+import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
-import { STREAM_HEADERS } from "../../protocol/openai/stream.ts";
+import { STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
 import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
@@ -23,7 +24,7 @@ import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./heade
 import { jobIdFor } from "./idempotency.ts";
 import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
-import { waitingStream } from "./waiting-stream.ts";
+import { relayedStream, waitingStream } from "./stream-body.ts";
 
 /** Answers a chat completion: holds its worst case, opens it, and passes the relay's answer on. */
 export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
@@ -178,36 +179,46 @@ async function answer(
   job: JobToOpen,
   headers: Record<string, string>,
 ): Promise<Response> {
+  const { model, job: id, queuedAt } = job.acquire;
+  const head = {
+    id: `chatcmpl-${id}`,
+    created: Math.floor(queuedAt / 1_000),
+    model,
+    choices: job.relay.choices,
+  };
   const opened = openJob(c.env, config, job, c.req.raw.signal);
   // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
-  const early = job.relay.stream ? await Promise.race([opened, headersAreDue()]) : await opened;
-  if (early !== null) return final(c, early, job.acquire.queuedAt, headers);
-
-  const { model, job: id } = job.acquire;
+  const early = job.relay.stream ? await within(LIMITS.headersAfterMs, opened) : await opened;
+  if (early !== null) return final(c, early, head, queuedAt, headers);
   const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
-  const created = Math.floor(job.acquire.queuedAt / 1_000);
-  const head = { id: `chatcmpl-${id}`, created, model, choices: job.relay.choices };
-  const { body, done } = waitingStream(opened, position, head);
-  // The open body keeps this request alive; whoever stops reading it ends the copying too, which is no error of ours.
-  done.catch(() => {});
-  return c.body(body, 200, { ...headers, ...STREAM_HEADERS });
+  return c.body(waitingStream(opened, position, head), 200, { ...headers, ...STREAM_HEADERS });
 }
 
-function headersAreDue(): Promise<null> {
-  return new Promise((resolve) => setTimeout(() => resolve(null), LIMITS.headersAfterMs));
+/** What a promise gives, or null when that takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | null> {
+  const late = Promise.withResolvers<null>();
+  const timer = setTimeout(() => late.resolve(null), ms);
+  const result = await Promise.race([promise, late.promise]);
+  clearTimeout(timer);
+  return result;
 }
 
-function final(c: Context<HttpEnv>, opened: Opened, queuedAt: number, held: Record<string, string>): Response {
+function final(
+  c: Context<HttpEnv>,
+  opened: Opened,
+  head: StreamHead,
+  queuedAt: number,
+  held: Record<string, string>,
+): Response {
   const dispatched = opened.grant === null ? {} : dispatchedHeaders(queuedAt, opened.grant);
   for (const [name, value] of Object.entries({ ...held, ...dispatched })) c.header(name, value);
   if (opened.type === "refused") {
     if (opened.retryAfterSeconds !== null) c.header("retry-after", String(opened.retryAfterSeconds));
     return refused(c, opened.refusal);
   }
-  const { response } = opened;
-  const type = response.headers.get("content-type") ?? "application/json";
-  return c.body(response.body ?? "", 200, {
-    ...(type.startsWith("text/") ? STREAM_HEADERS : {}),
-    "content-type": type,
-  });
+  const { body, headers } = opened.response;
+  if (body !== null && headers.get(RELAY_RESULT) === "stream") {
+    return c.body(relayedStream(body, head), 200, { ...STREAM_HEADERS });
+  }
+  return c.body(body ?? "", 200, { "content-type": "application/json" });
 }
