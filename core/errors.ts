@@ -97,6 +97,12 @@ export const ERRORS = {
     "The API key is not valid.",
     "Check that the key was copied whole and has not been revoked.",
   ),
+  key_expired: row(
+    401,
+    "authentication_error",
+    "The API key has expired.",
+    "Make a new key, or rotate this one in time.",
+  ),
   forbidden: row(403, "permission_error", "The key may not do this.", "Use a key of the account or role that may."),
 
   // Money.
@@ -111,6 +117,12 @@ export const ERRORS = {
     "insufficient_quota",
     "The balance is below the minimum for remote inference.",
     "Top up, or run the model on your own machine, which is free.",
+  ),
+  budget_exceeded: row(
+    402,
+    "insufficient_quota",
+    "The key's budget does not carry this request.",
+    "Wait for `reset_at`, use another key, or raise the key's budget.",
   ),
   lot_limit: row(409, "conflict_error", "The account holds as many lots as it may.", "Spend some of them first."),
 

@@ -29,6 +29,7 @@ export const PARAMETERS = {
   laneWeightPublic: row(50, 1, 1_000, "§3"),
   laneWeightLeague: row(5, 1, 1_000, "§3"),
   includedCompletionTokens: row(4_096, 1, 1_000_000, "§3"),
+  allotmentPayeeShareBasisPoints: row(2_000, 1, 10_000, "§3"),
   dedicatedMaxRateBasisPoints: row(15_000, 10_000, 100_000, "§3"),
 
   starterMillicredits: row(1_200_000, 0, 1_000_000_000, "§6"),

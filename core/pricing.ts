@@ -54,6 +54,11 @@ export function catalogRate(nanoUsdPer1kCompletion: number, nanoUsdPer1kPrompt: 
   return { completion: nanoUsdPer1kCompletion, prompt: nanoUsdPer1kPrompt, per: 1_000 };
 }
 
+/** A rate times a number of basis points, e.g. 15,000 for 1.5 times; exact, as the divisor carries the rest. */
+export function scaledRate({ completion, prompt, per }: Rate, basisPoints: number): Rate {
+  return { completion: completion * basisPoints, prompt: prompt * basisPoints, per: per * 10_000 };
+}
+
 /** ceil((completion · c + prompt · p) / per) nanoUSD. */
 export function priceAtRate(rate: Rate, tokens: Tokens): NanoUsd {
   const exact = rate.completion * tokens.completion + rate.prompt * tokens.prompt;

@@ -30,6 +30,13 @@ export interface Lot {
   held: number;
   /** Milliseconds since 1970, or null for a lot that stays. */
   readonly expiresAt: number | null;
+  /** Jobs that may run on it at once: what a package reserves, what a stake carries; 0 for other lots. */
+  readonly concurrency: number;
+}
+
+/** Whether a lot's time is not over. */
+export function isLive({ expiresAt }: Pick<Lot, "expiresAt">, now: number): boolean {
+  return expiresAt === null || expiresAt > now;
 }
 
 /** An amount taken from a lot, in the lot's own unit. */
@@ -67,15 +74,23 @@ export function shown(backing: Backing, amount: number, peg: Peg): Millicredits 
 /**
  * Takes a price from sources in their order. An unbacked source of m millicredits covers min(rest, floor(m / peg)) and
  * gives ceil(covered · peg) ≤ m. Hold and post both use this function, and what a hold reserved for a price always covers
- * a smaller price too, since floor(ceil(x · peg) / peg) ≥ x (economics.md §3).
+ * a smaller price too, since floor(ceil(x · peg) / peg) ≥ x (economics.md §3). `most` bounds what kinds of lot cover in
+ * all.
  */
-export function draw(sources: Iterable<Source>, price: NanoUsd, peg: Peg): Drawn {
+export function draw(
+  sources: Iterable<Source>,
+  price: NanoUsd,
+  peg: Peg,
+  most: Partial<Record<LotKind, NanoUsd>> = {},
+): Drawn {
   const draws: (Draw & { covers: NanoUsd })[] = [];
+  const left: Partial<Record<LotKind, number>> = { ...most };
   let rest: number = price;
   for (const { lot, kind, backing, amount } of sources) {
     if (rest === 0) break;
-    const covers = Math.min(rest, coverage(backing, amount, peg)) as NanoUsd;
+    const covers = Math.min(rest, coverage(backing, amount, peg), left[kind] ?? rest) as NanoUsd;
     if (covers === 0) continue;
+    if (left[kind] !== undefined) left[kind] -= covers;
     draws.push({ lot, kind, backing, amount: backing === "usdc" ? covers : toMillicreditsCeil(covers, peg), covers });
     rest -= covers;
   }
@@ -87,9 +102,7 @@ export function draw(sources: Iterable<Source>, price: NanoUsd, peg: Peg): Drawn
  * the lot that expires first (economics.md §3). Expired and empty lots are left out.
  */
 export function fundingOrder(lots: Iterable<Lot>, kinds: readonly LotKind[], now: number): Source[] {
-  const usable = [...lots].filter(
-    (lot) => lot.available > 0 && kinds.includes(lot.kind) && (lot.expiresAt === null || lot.expiresAt > now),
-  );
+  const usable = [...lots].filter((lot) => lot.available > 0 && kinds.includes(lot.kind) && isLive(lot, now));
   usable.sort(
     (a, b) =>
       kinds.indexOf(a.kind) - kinds.indexOf(b.kind) ||

@@ -2,7 +2,7 @@
 
 import type { JobId } from "../ids.ts";
 import { isCharged, type Outcome } from "../outcome.ts";
-import { priceOf, type Terms, type Tokens } from "../pricing.ts";
+import { priceAtRate, priceOf, type Terms, type Tokens } from "../pricing.ts";
 import type { ChargePart } from "../split.ts";
 import { GENESIS_PEG, type Millicredits, type NanoUsd, type Peg } from "../units.ts";
 import { type Draw, draw } from "./lots.ts";
@@ -25,7 +25,8 @@ export function chargeable(outcome: Outcome, terms: Terms, tokens: Tokens): Nano
 export function chargeHold(hold: Hold | undefined, outcome: Outcome, terms: Terms, tokens: Tokens): Charge {
   if (hold === undefined) return { nanoUsd: 0 as NanoUsd, parts: [], draws: [], peg: GENESIS_PEG };
   const nanoUsd = Math.min(hold.price, chargeable(outcome, terms, tokens)) as NanoUsd;
-  const { draws, covered } = draw(hold.draws, nanoUsd, hold.peg);
+  // As in the hold, an allotment pays the catalog's rate at most.
+  const { draws, covered } = draw(hold.draws, nanoUsd, hold.peg, { allotment: priceAtRate(terms.rate, tokens) });
   if (covered !== nanoUsd) throw new Error(`hold of ${hold.job} does not cover its own charge`);
   return { nanoUsd, parts: partsOf(draws), draws: draws.map(({ covers: _, ...rest }) => rest), peg: hold.peg };
 }

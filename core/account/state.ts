@@ -7,6 +7,7 @@
 import type { JobId, KeyId } from "../ids.ts";
 import type { Lane } from "../lanes.ts";
 import type { NanoUsd, Peg } from "../units.ts";
+import { NO_SPENDING, type Spending, withEnded, withHeld } from "./budget.ts";
 import type { Draw, Lot } from "./lots.ts";
 
 /** A reservation that is open: made by `hold`, ended once by post, void or expire. */
@@ -18,6 +19,8 @@ export interface Hold {
   readonly expiresAt: number;
   readonly key: KeyId;
   readonly lane: Lane;
+  /** Whether it runs in a slot that a package has reserved (economics.md §8). */
+  readonly reserved: boolean;
   readonly model: string;
   /** SHA-256 of the request's body in hex: the same idempotency key must bring the same body. */
   readonly body: string;
@@ -30,9 +33,22 @@ export interface Hold {
   readonly draws: readonly Draw[];
 }
 
+/** Today's allotment. It outlives its lot, which is gone when it is used up. */
+export interface Allotment {
+  readonly lot: string;
+  readonly granted: NanoUsd;
+  /** Jobs that may run on it at once: one for each whole minimum stake. */
+  readonly concurrency: number;
+  readonly expiresAt: number;
+  /** What each provider has earned of it: one payee gets a bounded part of it (economics.md §3). */
+  readonly paid: Map<string, NanoUsd>;
+}
+
 export interface AccountState {
   readonly lots: Map<string, Lot>;
   readonly holds: Map<JobId, Hold>;
+  readonly spending: Map<KeyId, Spending>;
+  allotment: Allotment | null;
   /** Sequence number of the last entry; 0 before the first. */
   seq: number;
   /** SHA-256 of the last entry's body in hex; 64 zeros before the first. */
@@ -46,14 +62,31 @@ export interface AccountState {
 export const GENESIS_HEAD = "0".repeat(64);
 
 export function emptyAccount(): AccountState {
-  return { lots: new Map(), holds: new Map(), seq: 0, head: GENESIS_HEAD, order: 0, clock: 0 };
+  return {
+    lots: new Map(),
+    holds: new Map(),
+    spending: new Map(),
+    allotment: null,
+    seq: 0,
+    head: GENESIS_HEAD,
+    order: 0,
+    clock: 0,
+  };
 }
 
 /** What happened, with all that the fold needs. Entry events come with their place in the chain. */
 export type AccountEvent =
   | { readonly type: "held"; readonly hold: Hold }
   | { readonly type: "credited"; readonly lot: Omit<Lot, "available" | "held"> }
-  | { readonly type: "posted"; readonly job: JobId; readonly n: number; readonly draws: readonly Draw[] }
+  | {
+      readonly type: "posted";
+      readonly job: JobId;
+      readonly n: number;
+      readonly draws: readonly Draw[];
+      /** The charge and the providing account; absent in entries of before there were budgets. */
+      readonly nanoUsd?: NanoUsd;
+      readonly payee?: string;
+    }
   | { readonly type: "voided"; readonly job: JobId; readonly reason: string }
   | { readonly type: "hold_expired"; readonly job: JobId }
   | { readonly type: "lot_expired"; readonly lot: string; readonly amount: number };
@@ -72,27 +105,34 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
   switch (event.type) {
     case "held": {
       for (const { lot, amount } of event.hold.draws) move(state, lot, { available: -amount, held: amount });
-      state.holds.set(event.hold.job, event.hold);
-      state.order = event.hold.order;
+      const { job, order, key, price } = event.hold;
+      state.holds.set(job, event.hold);
+      state.order = order;
+      state.spending.set(key, withHeld(state.spending.get(key) ?? NO_SPENDING, price));
       break;
     }
     case "credited": {
-      if (state.lots.has(event.lot.id)) throw new Error(`lot ${event.lot.id} exists`);
-      state.lots.set(event.lot.id, { ...event.lot, available: event.lot.granted, held: 0 });
+      const { id, kind, granted, concurrency, expiresAt } = event.lot;
+      if (state.lots.has(id)) throw new Error(`lot ${id} exists`);
+      state.lots.set(id, { ...event.lot, available: granted, held: 0 });
+      if (kind === "allotment" && expiresAt !== null) {
+        state.allotment = { lot: id, granted: granted as NanoUsd, concurrency, expiresAt, paid: new Map() };
+      }
       break;
     }
     case "posted": {
       const hold = state.holds.get(event.job);
       // A receipt without an open hold (it came after the expiry) moves nothing.
       if (hold === undefined && event.draws.length > 0) throw new Error(`no open hold for ${event.job}`);
-      if (hold !== undefined) release(state, hold, event.draws);
+      if (hold !== undefined) release(state, hold, event.draws, event.nanoUsd ?? (0 as NanoUsd), at);
+      if (event.payee !== undefined) pay(state, event.payee, event.draws);
       break;
     }
     case "voided":
     case "hold_expired": {
       const hold = state.holds.get(event.job);
       if (hold === undefined) throw new Error(`no open hold for ${event.job}`);
-      release(state, hold, []);
+      release(state, hold, [], 0 as NanoUsd, at);
       break;
     }
     case "lot_expired": {
@@ -108,7 +148,9 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
 }
 
 /** Ends a hold: what was drawn is gone, the rest becomes available again. */
-function release(state: AccountState, hold: Hold, drawn: readonly Draw[]): void {
+function release(state: AccountState, hold: Hold, drawn: readonly Draw[], charge: NanoUsd, at: number): void {
+  const spending = state.spending.get(hold.key) ?? NO_SPENDING;
+  state.spending.set(hold.key, withEnded(spending, hold.price, charge, at));
   const spent = new Map(drawn.map(({ lot, amount }) => [lot, amount]));
   for (const { lot, amount } of hold.draws) {
     const used = spent.get(lot) ?? 0;
@@ -118,6 +160,14 @@ function release(state: AccountState, hold: Hold, drawn: readonly Draw[]): void 
   }
   if (spent.size > 0) throw new Error("drawn from a lot that was not held");
   state.holds.delete(hold.job);
+}
+
+/** Remembers what a provider was paid out of today's allotment. */
+function pay({ allotment }: AccountState, payee: string, draws: readonly Draw[]): void {
+  if (allotment === null) return;
+  for (const { lot, amount } of draws) {
+    if (lot === allotment.lot) allotment.paid.set(payee, ((allotment.paid.get(payee) ?? 0) + amount) as NanoUsd);
+  }
 }
 
 function move(state: AccountState, id: string, change: { available: number; held: number }): void {
@@ -132,15 +182,32 @@ function move(state: AccountState, id: string, change: { available: number; held
 
 /** The state as JSON, for a snapshot row. */
 export function dump(state: AccountState): string {
-  return JSON.stringify({ ...state, lots: [...state.lots.values()], holds: [...state.holds.values()] });
+  const { allotment } = state;
+  return JSON.stringify({
+    ...state,
+    lots: [...state.lots.values()],
+    holds: [...state.holds.values()],
+    spending: [...state.spending],
+    allotment: allotment && { ...allotment, paid: [...allotment.paid] },
+  });
 }
+
+type Dumped = Omit<AccountState, "lots" | "holds" | "spending" | "allotment"> & {
+  readonly lots: (Omit<Lot, "concurrency"> & { readonly concurrency?: number })[];
+  readonly holds: Hold[];
+  readonly spending?: [KeyId, Spending][];
+  readonly allotment?: (Omit<Allotment, "paid"> & { readonly paid: [string, NanoUsd][] }) | null;
+};
 
 /** The inverse of {@link dump}. */
 export function restore(json: string): AccountState {
-  const raw = JSON.parse(json) as Omit<AccountState, "lots" | "holds"> & { lots: Lot[]; holds: Hold[] };
+  const raw = JSON.parse(json) as Dumped;
   return {
     ...raw,
-    lots: new Map(raw.lots.map((lot) => [lot.id, lot])),
+    // What was written before lots had a concurrency, and accounts an allotment, has neither.
+    lots: new Map(raw.lots.map((lot) => [lot.id, { ...lot, concurrency: lot.concurrency ?? 0 }])),
     holds: new Map(raw.holds.map((hold) => [hold.job, hold])),
+    spending: new Map(raw.spending ?? []),
+    allotment: raw.allotment == null ? null : { ...raw.allotment, paid: new Map(raw.allotment.paid) },
   };
 }

@@ -1,8 +1,9 @@
 /** Which daemon serves a job at a fixed price (economics.md §§3, 9). Scores and draws come with the market's routing. */
 
 import { type Refusal, refuse } from "../errors.ts";
+import { WHOLE } from "../lanes.ts";
 import { electricityFloor, floorPerThousand, perThousand, priceAtRate } from "../pricing.ts";
-import { formatUsd, type NanoUsd } from "../units.ts";
+import { type BasisPoints, formatUsd, mulDivFloor, type NanoUsd } from "../units.ts";
 import type { Daemon } from "./daemon.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
@@ -32,7 +33,7 @@ export function obstacle(
   if (!job.features.every(({ feature }) => daemon.features.includes(feature))) return "feature";
   if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
   // A provider never serves at a loss.
-  if (electricityFloor(daemon.floor, job.estimate) > priceAtRate(job.rate, job.estimate)) return "floor";
+  if (electricityFloor(daemon.floor, job.estimate) > priceAtRate(job.maxRate, job.estimate)) return "floor";
   return null;
 }
 
@@ -42,13 +43,28 @@ export function couldServe(daemon: Daemon, job: WaitingJob): boolean {
 }
 
 /** Of the daemons that can serve a job now: one that has the model in memory, the least busy one, the one idle longest. */
-export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob): Daemon | null {
+export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: BasisPoints): Daemon | null {
+  const all = [...daemons];
+  const capped = payeesAtCap(all, job, leastShare);
   let best: Daemon | null = null;
-  for (const daemon of daemons) {
-    if (daemon.running.size >= daemon.slots || !couldServe(daemon, job)) continue;
+  for (const daemon of all) {
+    if (daemon.running.size >= daemon.slots || capped.has(daemon.provider) || !couldServe(daemon, job)) continue;
     if (best === null || isBetter(daemon, best)) best = daemon;
   }
   return best;
+}
+
+/**
+ * The providers that have earned their part of the allotment that pays for a job: one payee gets max(20 % ◆, 1 / eligible
+ * payees) of it a day (economics.md §3).
+ */
+function payeesAtCap(daemons: readonly Daemon[], job: WaitingJob, leastShare: BasisPoints): ReadonlySet<string> {
+  const { allotment } = job;
+  if (allotment === null || allotment.paid.length === 0) return new Set();
+  const eligible = new Set(daemons.filter((daemon) => couldServe(daemon, job)).map(({ provider }) => provider));
+  const share = mulDivFloor(allotment.granted, leastShare, WHOLE);
+  const cap = Math.max(share, Math.ceil(allotment.granted / Math.max(1, eligible.size)));
+  return new Set(allotment.paid.filter(([, earned]) => earned >= cap).map(([payee]) => payee));
 }
 
 function isBetter(a: Daemon, b: Daemon): boolean {

@@ -5,9 +5,11 @@
 
 import { type Refusal, refuse } from "../errors.ts";
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import { LANE_TABLE } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import type { Terms, Tokens } from "../pricing.ts";
+import type { BasisPoints } from "../units.ts";
 import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
@@ -120,7 +122,11 @@ export class Pool {
 
   #nextMatch(): { job: WaitingJob; daemon: Daemon } | null {
     for (const job of this.#queue.inOrder()) {
-      const daemon = chooseDaemon(this.#daemons.values(), job);
+      const daemon = chooseDaemon(
+        this.#daemons.values(),
+        job,
+        this.#parameters.allotmentPayeeShareBasisPoints as BasisPoints,
+      );
       if (daemon !== null) return { job, daemon };
     }
     return null;
@@ -144,8 +150,9 @@ export class Pool {
     };
     this.#leases.set(job.job, lease);
     daemon.running.add(job.job);
-    // The lanes served so far have a fixed price, and a daemon whose floor is above it was not asked.
-    return { job, daemon, lease, terms: { rate: job.rate, floor: null } };
+    // Where the price is fixed, a daemon whose floor is above it was not asked.
+    const floor = LANE_TABLE[job.flow.lane].price === "effective" ? daemon.floor : null;
+    return { job, daemon, lease, terms: { rate: job.rate, floor } };
   }
 
   /** A relay says that a job runs. Adopts leases that this pool does not know, as after a restart. */

@@ -2,13 +2,18 @@
 
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import type { Rate, Tokens } from "../pricing.ts";
+import type { NanoUsd } from "../units.ts";
 import type { Flow } from "./fair-queue.ts";
 
 export interface WaitingJob {
   readonly job: JobId;
   readonly account: AccountId;
   readonly flow: Flow;
+  /** The catalog's rate, and the highest that it may be served at. */
   readonly rate: Rate;
+  readonly maxRate: Rate;
+  /** Today's allotment where one pays, and what payees have earned of it who are at their cap or near it. */
+  readonly allotment: { readonly granted: NanoUsd; readonly paid: readonly (readonly [string, NanoUsd])[] } | null;
   readonly estimate: Tokens;
   readonly unbacked: boolean;
   /** Tokens of context that it needs at most. */

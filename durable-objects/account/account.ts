@@ -1,23 +1,27 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
-import { decideHold } from "../../core/account/hold.ts";
+import type { KeyTerms } from "../../core/account/budget.ts";
+import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
 import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
+import { WHOLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
-import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, sum } from "../../core/units.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, mulDivFloor, sum } from "../../core/units.ts";
 import type {
   AccountRpc,
+  AllotmentTerms,
   Answer,
   Credentials,
   CreditCommand,
   CreditResult,
   EntryRecord,
+  EstimateResult,
   HeldTerms,
   HoldAnswer,
   HoldRequest,
@@ -110,12 +114,29 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     { slot, attempt }: Extract<Earlier, { type: "none" }>,
     now: number,
   ): HoldResult {
-    const decision = decideHold(ledger.state, { ...request, key: key.id, peg: GENESIS_PEG }, this.#parameters, now);
+    const decision = this.#decide(request, ledger, key, now);
     const { job, body, keyed: call } = request;
     ledger.recordHold({ slot, attempt, job, body, call }, decision, now);
     if (decision.type !== "held") return decision;
     this.#armAlarm();
     return this.#heldAnswer(request.job);
+  }
+
+  #decide(request: HoldRequest, { state }: Ledger, key: KeyRecord, now: number): HoldDecision {
+    const command = { ...request, key: termsOf(key), peg: GENESIS_PEG };
+    return decideHold(state, command, this.#parameters, now);
+  }
+
+  async estimate(request: HoldRequest): Promise<EstimateResult> {
+    const entered = this.#enter(request.credentials);
+    if (!entered.ok) return { type: "refused", refusal: entered.refusal };
+    const { ledger, key } = entered.value;
+    const now = ledger.timeOf(Date.now());
+    ledger.sweep(now);
+    const decision = this.#decide(request, ledger, key, now);
+    if (decision.type === "refused") return decision;
+    const { lane, completionCap, price } = decision.type === "held" ? decision.hold : decision.stop;
+    return { type: "estimated", lane, completionCap, price, stop: decision.type === "held" ? null : decision.stop };
   }
 
   async post(facts: JobFacts): Promise<PostResult> {
@@ -252,15 +273,28 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   #heldAnswer(job: JobId): HoldResult {
     const hold = this.#books?.ledger.openHold(job);
     if (hold === undefined || this.#books === null) return { type: "refused", refusal: refuse("job_not_found") };
-    return { type: "held", ...heldTerms(hold, this.#books.ledger.remaining()) };
+    const { ledger } = this.#books;
+    return { type: "held", ...heldTerms(hold, ledger.remaining(), allotmentOf(ledger.state, hold, this.#parameters)) };
   }
 }
 
-function heldTerms(hold: Hold, remaining: Millicredits): HeldTerms {
-  const { price, promptBound, completionCap, expiresAt, draws, peg } = hold;
+function heldTerms(hold: Hold, remaining: Millicredits, allotment: AllotmentTerms | null): HeldTerms {
+  const { lane, reserved, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
   const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
   const unbacked = draws.some(({ backing }) => backing === "none");
-  return { price, promptBound, completionCap, expiresAt, held, remaining, unbacked };
+  return { lane, reserved, allotment, price, promptBound, completionCap, expiresAt, held, remaining, unbacked };
+}
+
+/** What bounds the payees of a hold's allotment: only those are named who have had what one payee may always have. */
+function allotmentOf({ allotment }: AccountState, { draws }: Hold, parameters: Parameters): AllotmentTerms | null {
+  if (allotment === null || !draws.some(({ lot }) => lot === allotment.lot)) return null;
+  const { granted, paid } = allotment;
+  const share = mulDivFloor(granted, parameters.allotmentPayeeShareBasisPoints, WHOLE);
+  return { granted, paid: [...paid].filter(([, earned]) => earned >= share) };
+}
+
+function termsOf({ id }: KeyRecord): KeyTerms {
+  return { id, models: null, budget: null };
 }
 
 /** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */

@@ -3,13 +3,14 @@
  * one `transactionSync`, and only then applied to the state.
  */
 
-import { type HoldDecision, spendable } from "../../core/account/hold.ts";
+import type { HoldDecision } from "../../core/account/hold.ts";
+import { isLive, shown } from "../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
 import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
-import { GENESIS_PEG, type Millicredits } from "../../core/units.ts";
+import { GENESIS_PEG, type Millicredits, sum } from "../../core/units.ts";
 import type { CreditCommand, PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { sha256Hex } from "../shared/hash.ts";
 import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry } from "./entries.ts";
@@ -43,8 +44,11 @@ export class Ledger {
     return this.#state.holds.get(job);
   }
 
+  /** What can still be spent, in whatever lane. */
   remaining(): Millicredits {
-    return spendable(this.#state, "public", GENESIS_PEG, this.#state.clock);
+    const { lots, clock } = this.#state;
+    const live = [...lots.values()].filter((lot) => isLive(lot, clock));
+    return sum(live.map(({ backing, available }) => shown(backing, available, GENESIS_PEG)));
   }
 
   /** A time that is not before anything recorded. */
@@ -102,7 +106,14 @@ export class Ledger {
   #settle(facts: JobFacts, hold: Hold | undefined, at: number): PostResult {
     const charge = chargeHold(hold, facts.outcome, facts.terms, facts.usage);
     const body = receiptText(composeReceipt(facts, hold, charge, this.#link()));
-    const event: AccountEvent = { type: "posted", job: facts.job, n: facts.n, draws: charge.draws };
+    const event: AccountEvent = {
+      type: "posted",
+      job: facts.job,
+      n: facts.n,
+      draws: charge.draws,
+      nanoUsd: charge.nanoUsd,
+      payee: facts.provider,
+    };
     const seq = this.#append("spent", body, event, at, facts.job, facts.n);
     return this.#posted(body, seq);
   }
@@ -142,10 +153,13 @@ export class Ledger {
   /** Adds a lot. The caller has made sure that the id is new. */
   credit(command: CreditCommand, now: number, alongside?: (seq: number) => void): number {
     const at = this.timeOf(now);
-    const { id, kind, backing, amount, expiresAt, memo } = command;
+    const { id, kind, backing, amount, expiresAt, memo, concurrency = 0 } = command;
     const type = CREDIT_TYPE[kind];
     const body = lotEntry(type, { id, kind, backing }, amount, at, this.#link(), memo);
-    const event: AccountEvent = { type: "credited", lot: { id, kind, backing, granted: amount, expiresAt } };
+    const event: AccountEvent = {
+      type: "credited",
+      lot: { id, kind, backing, granted: amount, expiresAt, concurrency },
+    };
     return this.#append(type, body, event, at, null, null, alongside);
   }
 

@@ -246,14 +246,17 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 }
 
 function waitingJob(request: AcquireRequest, now: number): WaitingJob {
-  const { job, account, lane, rate, estimate, unbacked, needs, excluded, waitUntil, holdExpiresAt } = request;
+  const { job, account, lane, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
+  const { waitUntil, holdExpiresAt } = request;
   return {
     job,
     account,
     flow: { lane, account },
     rate,
+    maxRate,
     estimate,
     unbacked,
+    allotment,
     features: needs.features,
     quantizations: needs.quantizations,
     context: needs.context,

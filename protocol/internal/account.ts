@@ -6,6 +6,7 @@ import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Quota } from "../../core/account/quota.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
+import type { Lane } from "../../core/lanes.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
 
@@ -14,7 +15,7 @@ export interface Credentials {
   readonly secretHash: string;
 }
 
-/** What a hold needs beside {@link HoldCommand}; the key comes from the credentials. */
+/** What a hold needs beside {@link HoldCommand}; the key comes from the credentials, `allowPaid` is the request's own. */
 export type HoldRequest = Omit<HoldCommand, "key" | "peg"> & {
   readonly credentials: Credentials;
   /**
@@ -25,6 +26,12 @@ export type HoldRequest = Omit<HoldCommand, "key" | "peg"> & {
 };
 
 export interface HeldTerms {
+  /** The lane that the account chose, unless the request named it. */
+  readonly lane: Lane;
+  /** Whether it runs in a slot that a package has reserved. */
+  readonly reserved: boolean;
+  /** What bounds each payee's part of the allotment that pays for it; null where no allotment does. */
+  readonly allotment: AllotmentTerms | null;
   readonly price: NanoUsd;
   readonly promptBound: number;
   readonly completionCap: number;
@@ -35,9 +42,27 @@ export interface HeldTerms {
   readonly unbacked: boolean;
 }
 
+/** Today's allotment and who has earned of it at least the part that one payee may always have (economics.md §3). */
+export interface AllotmentTerms {
+  readonly granted: NanoUsd;
+  readonly paid: readonly (readonly [payee: string, nanoUsd: NanoUsd])[];
+}
+
 export type HoldResult =
   | ({ readonly type: "held" } & HeldTerms)
   | { readonly type: "soft_stop"; readonly stop: SoftStop; readonly refusal: Refusal }
+  | { readonly type: "refused"; readonly refusal: Refusal };
+
+/** What a hold would come to: also where the balance does not cover it. */
+export type EstimateResult =
+  | {
+      readonly type: "estimated";
+      readonly lane: Lane;
+      readonly completionCap: number;
+      readonly price: NanoUsd;
+      /** What is missing of it; null where the balance covers it. */
+      readonly stop: SoftStop | null;
+    }
   | { readonly type: "refused"; readonly refusal: Refusal };
 
 /** A hold's result with what is left of its key's quota; null where the key is none of the account's. */
@@ -72,6 +97,8 @@ export interface CreditCommand {
   readonly amount: number;
   readonly expiresAt: number | null;
   readonly memo: string;
+  /** Jobs that may run on it at once; only allotments and packages have a number. */
+  readonly concurrency?: number;
 }
 
 export type CreditResult =
@@ -109,6 +136,8 @@ export interface AccountRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
   open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>>;
   hold(request: HoldRequest): Promise<HoldAnswer>;
+  /** What `hold` would decide now. Nothing is reserved, counted or stored. */
+  estimate(request: HoldRequest): Promise<EstimateResult>;
   /** Idempotent by (job, n). */
   post(facts: JobFacts): Promise<PostResult>;
   /** Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts. */

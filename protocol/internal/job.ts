@@ -5,7 +5,7 @@ import type { AccountId, DaemonId, JobId, Pseudonym } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
 import type { Quantization, Rate, Terms, Tokens } from "../../core/pricing.ts";
 import type { NanoUsd } from "../../core/units.ts";
-import type { HeldTerms } from "./account.ts";
+import type { AllotmentTerms, HeldTerms } from "./account.ts";
 
 /** What a job asks of a daemon. */
 export interface Needs {
@@ -26,8 +26,13 @@ export interface AcquireRequest {
   readonly lane: Lane;
   readonly model: string;
   readonly needs: Needs;
-  /** The highest rate the job may be served at: the catalog's in the lanes with a fixed price. */
+  /** The catalog's rate, and the highest one that the job may be served at. */
   readonly rate: Rate;
+  readonly maxRate: Rate;
+  /** Whether it runs in a slot that a package has reserved. */
+  readonly reserved: boolean;
+  /** What bounds each payee's part of the allotment that pays for it. */
+  readonly allotment: AllotmentTerms | null;
   readonly estimate: Tokens;
   /** Whether unbacked credits pay for part of it. */
   readonly unbacked: boolean;

@@ -45,5 +45,7 @@ export const estimate = z.object({
     description: "What that prompt and an answer of the model's usual length cost at most.",
     example: "20.960",
   }),
+  covered: z.boolean().meta({ description: "Whether the balance covers the hold." }),
+  shortfall: credits.meta({ description: "What the balance lacks for it.", example: "0.000" }),
   per_1k: credits.meta({ description: "1,000 completion tokens at the catalog's rate.", example: "80.000" }),
 });

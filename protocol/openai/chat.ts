@@ -113,6 +113,8 @@ export const chatRequest = z.strictObject({
   // Tollmill's own.
   lane: z.enum(LANES).optional(),
   network: z.string().max(64).optional(),
+  /** Lets paid credits be spent although the account has an allotment (economics.md §3). */
+  allow_paid: z.boolean().optional(),
   provider: providerPreferences.optional(),
   route: z.literal("self").optional(),
 });
@@ -161,6 +163,7 @@ export function engineRequest(
     prompt_cache_key: _cacheKey,
     lane: _lane,
     network: _network,
+    allow_paid: _allowPaid,
     provider: _provider,
     route: _route,
     ...rest

@@ -119,6 +119,7 @@ function holdOf(job: JobId, price: Hold["price"], draws: readonly Draw[], peg: P
     expiresAt: TEST_TIME + 780_000,
     key: idOf("key") as unknown as Hold["key"],
     lane: "public",
+    reserved: false,
     model: "maker/eight",
     body: hashText("request"),
     peg,

@@ -1,16 +1,15 @@
 import { createRoute } from "@hono/zod-openapi";
-import type { Balance } from "../../core/account/balance.ts";
-import { completionCapOf } from "../../core/account/hold.ts";
 import { refuse } from "../../core/errors.ts";
-import { LANE_TABLE } from "../../core/lanes.ts";
+import { newJobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { Parameters } from "../../core/parameters.ts";
 import { perThousand, priceAtRate } from "../../core/pricing.ts";
-import { formatCredits, GENESIS_PEG, type NanoUsd, sum, toMillicreditsCeil, toNanoUsdFloor } from "../../core/units.ts";
+import { formatCredits, GENESIS_PEG, type Millicredits, type NanoUsd, toMillicreditsCeil } from "../../core/units.ts";
+import type { EstimateResult } from "../../protocol/internal/account.ts";
 import { estimate as estimateShape } from "../../protocol/network/jobs.ts";
 import { readJsonText } from "../body.ts";
 import { configOf } from "../config.ts";
 import { findModel } from "../gateway/catalog.ts";
+import { holdRequest } from "../gateway/hold-request.ts";
 import { type PreparedChat, parseChat, prepareChat } from "../gateway/prepare.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
@@ -35,35 +34,36 @@ const postEstimate = createRoute({
 export const estimate = newApi();
 
 estimate.openapi(postEstimate, async (c) => {
-  const { account, secretHash } = c.var.key;
   const { parameters } = configOf(c.env);
   const text = await readJsonText(c.req.raw, LIMITS.requestBodyBytes);
   if (!text.ok) return problem(c, text.refusal);
   const request = parseChat(text.value);
   if (!request.ok) return problem(c, request.refusal);
-  const model = await findModel(c.env, request.value.model, Date.now());
+  const now = Date.now();
+  const model = await findModel(c.env, request.value.model, now);
   if (model === undefined) return problem(c, refuse("model_not_found", { param: "model" }));
   const prepared = prepareChat(request.value, model, parameters);
   if (!prepared.ok) return problem(c, prepared.refusal);
-  const balance = await onAccount(c.env, account, (object) => object.balance({ secretHash }));
-  if (!balance.ok) return problem(c, balance.refusal);
-  return c.json(estimateOf(prepared.value, balance.value, parameters), 200);
+  const hold = holdRequest(prepared.value, newJobId(now, new Uint8Array(10)), c.var.key, "", now, parameters);
+  const result = await onAccount(c.env, c.var.key.account, (object) => object.estimate(hold));
+  return result.type === "refused" ? problem(c, result.refusal) : c.json(estimateOf(prepared.value, result), 200);
 });
 
-/** What `hold` would decide for a balance (core/account/hold.ts), and what an answer of the usual length comes to. */
-function estimateOf(prepared: PreparedChat, balance: Balance, parameters: Parameters) {
-  const { lane, model, rate, promptBound, choices } = prepared;
-  const funding = balance.lots.filter(({ kind }) => LANE_TABLE[lane].funding.includes(kind));
-  const budget = sum(funding.map(({ available }) => toNanoUsdFloor(available, GENESIS_PEG)));
-  const cap = completionCapOf({ ...prepared, completionDefault: model.completion_default }, budget, parameters);
-  const price = (each: number) => priceAtRate(rate, { prompt: promptBound, completion: each * choices });
+/** What `hold` would decide, and what an answer of the usual length comes to: at the catalog's rate, as receipts are priced. */
+function estimateOf(
+  { model, wish: { rate }, promptBound, choices }: PreparedChat,
+  { lane, completionCap, price, stop }: Extract<EstimateResult, { type: "estimated" }>,
+) {
   const credits = (amount: NanoUsd) => formatCredits(toMillicreditsCeil(amount, GENESIS_PEG));
+  const usual = Math.min(completionCap, model.completion_default) * choices;
   return {
     lane,
     prompt_tokens: promptBound,
-    completion_tokens: cap * choices,
-    hold: credits(price(cap)),
-    expected: credits(price(Math.min(cap, model.completion_default))),
+    completion_tokens: completionCap * choices,
+    hold: credits(price),
+    expected: credits(priceAtRate(rate, { prompt: promptBound, completion: usual })),
+    covered: stop === null,
+    shortfall: formatCredits(stop?.shortfall ?? (0 as Millicredits)),
     per_1k: credits(perThousand(rate)),
   };
 }

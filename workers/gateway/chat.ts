@@ -4,7 +4,8 @@ import type { Context } from "hono";
 import { refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
-import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { scaledRate } from "../../core/pricing.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
@@ -21,6 +22,7 @@ import { type HttpEnv, refused } from "../http.ts";
 import { onAccount, onScheduler } from "../objects.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
+import { holdRequest } from "./hold-request.ts";
 import { jobIdFor } from "./idempotency.ts";
 import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
@@ -78,23 +80,8 @@ async function hold(
   body: Uint8Array<ArrayBuffer>,
   now: number,
 ): Promise<HoldAnswer> {
-  const { lane, model, rate, promptBound, completion, choices } = prepared;
-  return await onAccount(env, key.account, (account) =>
-    account.hold({
-      job,
-      keyed,
-      credentials: { secretHash: key.secretHash },
-      lane,
-      model: model.id,
-      body: sha256Hex(body),
-      rate,
-      promptBound,
-      completion,
-      completionDefault: model.completion_default,
-      choices,
-      expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
-    }),
-  );
+  const request = holdRequest(prepared, job, key, sha256Hex(body), now, config.parameters);
+  return await onAccount(env, key.account, (account) => account.hold({ ...request, keyed }));
 }
 
 /** A hold that was refused; a soft stop tells what is missing and when credits come (economics.md §7). */
@@ -111,13 +98,14 @@ function refuseHold(
   // OpenAI's SDK would repeat every 409, and a key that has been answered is answered for good.
   if (result.refusal.code === "already_completed") c.header("x-should-retry", "false");
   if (result.type === "refused") return refused(c, result.refusal);
-  const { balance, required, shortfall } = result.stop;
+  const { balance, required, shortfall, unused } = result.stop;
   c.header("x-credits-held", formatCredits(0 as Millicredits));
   c.header("x-credits-remaining", formatCredits(balance));
   const metadata = {
     balance: formatCredits(balance),
     required: formatCredits(required),
     shortfall: formatCredits(shortfall),
+    unused_paid: formatCredits(unused),
     refresh_at: refreshAt(now),
     packages: [],
     x402: null,
@@ -134,7 +122,8 @@ function jobToOpen(
   body: Uint8Array<ArrayBuffer>,
   now: number,
 ): JobToOpen {
-  const { request, model, lane, rate, needs, choices } = prepared;
+  const { request, model, wish, needs, choices } = prepared;
+  const { lane, reserved, allotment } = held;
   const salt = crypto.getRandomValues(new Uint8Array(16));
   return {
     account,
@@ -146,7 +135,10 @@ function jobToOpen(
       lane,
       model: model.id,
       needs: { ...needs, context: Math.min(held.promptBound + held.completionCap, model.context_length) },
-      rate,
+      rate: wish.rate,
+      maxRate: lane === "dedicated" ? scaledRate(wish.rate, config.parameters.dedicatedMaxRateBasisPoints) : wish.rate,
+      reserved,
+      allotment,
       estimate: { prompt: held.promptBound, completion: held.completionCap * choices },
       unbacked: held.unbacked,
       holdExpiresAt: held.expiresAt,

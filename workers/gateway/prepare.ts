@@ -1,7 +1,7 @@
-/** The one pure step between a request's body and a job: its lane, its bounds, its price, and what it needs. */
+/** The one pure step between a request's body and a job: its bounds, its rate, and what it needs. Its account picks the lane. */
 
+import type { LaneWish } from "../../core/account/lane-choice.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { Lane } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { perThousand, type Rate } from "../../core/pricing.ts";
 import { utf8ToBytes } from "../../core/receipt/canonical.ts";
@@ -14,11 +14,8 @@ import { type ChatRequest, chatRequest, neededFeatures } from "../../protocol/op
 export interface PreparedChat {
   readonly request: ChatRequest;
   readonly model: CatalogModel;
-  readonly lane: Lane;
-  readonly rate: Rate;
+  readonly wish: LaneWish;
   readonly promptBound: number;
-  /** What the request names for each choice, or null. */
-  readonly completion: number | null;
   readonly choices: number;
   /** All but the context, which depends on what the balance affords. */
   readonly needs: Omit<Needs, "context">;
@@ -46,8 +43,6 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
     const detail = "This network does not route to own devices yet; call your engine directly, which is free.";
     return refused(refuse("invalid_request", { detail, param: "route" }));
   }
-  const lane = chooseLane(request, model);
-  if (!lane.ok) return lane;
   const rate = rateOf(model, parameters);
   const dear = aboveMaximum(request, rate);
   if (dear !== null) return refused(dear);
@@ -62,26 +57,19 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
     value: {
       request,
       model,
-      lane: lane.value,
-      rate,
+      wish: {
+        lane: request.lane ?? (request.network === undefined ? null : "private"),
+        lanes: model.lanes,
+        rate,
+        completion,
+        choosesProvider: request.provider?.only !== undefined,
+        allowPaid: request.allow_paid === true,
+      },
       promptBound: promptBound(request, model),
-      completion,
       choices: request.n ?? 1,
       needs: needsOf(request),
     },
   };
-}
-
-/** Which lane a job takes (economics.md §3). The lanes that need a stake, a package or a network have no one in them yet. */
-function chooseLane(request: ChatRequest, model: CatalogModel): Result<Lane> {
-  const lane = request.lane ?? (request.network === undefined ? "public" : "private");
-  const unavailable = (detail: string): Result<Lane> => refused(refuse("lane_unavailable", { detail, param: "lane" }));
-  if (!model.lanes.includes(lane)) return unavailable(`${model.id} is served in ${model.lanes.join(", ")} only.`);
-  if (lane === "included") return unavailable("This account has no daily allotment.");
-  if (lane === "dedicated") return unavailable("This account has no package.");
-  if (lane === "private") return unavailable("This account is in no private network.");
-  if (lane === "league") return unavailable("No league is running.");
-  return { ok: true, value: lane };
 }
 
 function aboveMaximum(request: ChatRequest, rate: Rate): Refusal | null {

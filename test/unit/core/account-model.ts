@@ -106,7 +106,7 @@ export class Traces {
         this.lots.set(id, { granted, spent: 0, expired: 0 });
         this.apply({
           type: "credited",
-          lot: { id, kind, backing, granted, expiresAt: lives === null ? null : this.now + lives },
+          lot: { id, kind, backing, granted, concurrency: 1, expiresAt: lives === null ? null : this.now + lives },
         });
         return;
       }
@@ -145,8 +145,11 @@ export class Traces {
       this.state,
       {
         job,
-        key: "key" as KeyId,
+        key: { id: "key" as KeyId, models: null, budget: null },
         lane,
+        lanes: LANES,
+        choosesProvider: false,
+        allowPaid: true,
         model: "m",
         body: "00",
         rate: TEST_TERMS.rate,
@@ -172,7 +175,7 @@ export class Traces {
       expect(amount).toBeLessThanOrEqual(this.holds.get(hold.job)?.get(lot) ?? -1);
       this.#trace(lot).spent += amount;
     }
-    this.apply({ type: "posted", job: hold.job, n: 0, draws: charge.draws });
+    this.apply({ type: "posted", job: hold.job, n: 0, draws: charge.draws, nanoUsd: charge.nanoUsd, payee: "p" });
     this.holds.delete(hold.job);
   }
 

@@ -65,7 +65,11 @@ it("the steps of these tests reach every kind of event", () => {
 describe("an event that does not fit throws", () => {
   const credited = (granted = 100): AccountState => {
     const state = emptyAccount();
-    apply(state, { type: "credited", lot: { id: "a", kind: "topup", backing: "usdc", granted, expiresAt: null } }, 1);
+    apply(
+      state,
+      { type: "credited", lot: { id: "a", kind: "topup", backing: "usdc", granted, expiresAt: null, concurrency: 0 } },
+      1,
+    );
     return state;
   };
   const job = "job" as JobId;
@@ -81,7 +85,10 @@ describe("an event that does not fit throws", () => {
   it.each<[string, AccountEvent]>([
     [
       "a second lot of one id",
-      { type: "credited", lot: { id: "a", kind: "bonus", backing: "none", granted: 1, expiresAt: null } },
+      {
+        type: "credited",
+        lot: { id: "a", kind: "bonus", backing: "none", granted: 1, expiresAt: null, concurrency: 0 },
+      },
     ],
     ["a hold of more than there is", { type: "held", hold: hold(101) }],
     ["a charge without its hold", posted("a", 1)],
@@ -112,7 +119,10 @@ it("a receipt that comes after its hold expired moves nothing but the chain", ()
 it("time never runs backwards", () => {
   const state = emptyAccount();
   const lot = (id: string) =>
-    ({ type: "credited", lot: { id, kind: "topup", backing: "usdc", granted: 1, expiresAt: null } }) as const;
+    ({
+      type: "credited",
+      lot: { id, kind: "topup", backing: "usdc", granted: 1, expiresAt: null, concurrency: 0 },
+    }) as const;
   apply(state, lot("a"), 10);
   apply(state, lot("b"), 4);
   expect(state.clock).toBe(10);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { balanceOf } from "../../../core/account/balance.ts";
-import { decideHold, type HoldCommand, spendable } from "../../../core/account/hold.ts";
+import { decideHold, type HoldCommand, spendableIn } from "../../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../../core/account/lots.ts";
 import { chargeHold } from "../../../core/account/resolve.ts";
 import { type AccountState, apply, emptyAccount, type Hold } from "../../../core/account/state.ts";
@@ -14,8 +14,11 @@ const NOW = 1_000_000;
 /** 80 nanoUSD a completion token, 20 a prompt token. */
 const command: HoldCommand = {
   job: "job" as JobId,
-  key: "key" as KeyId,
+  key: { id: "key" as KeyId, models: null, budget: null },
   lane: "public",
+  lanes: ["included", "public"],
+  choosesProvider: false,
+  allowPaid: false,
   model: "maker/eight",
   body: "00",
   rate: TEST_TERMS.rate,
@@ -30,7 +33,11 @@ const command: HoldCommand = {
 function account(...lots: [LotKind, Backing, number, (number | null)?][]): AccountState {
   const state = emptyAccount();
   for (const [index, [kind, backing, granted, expiresAt = null]] of lots.entries()) {
-    apply(state, { type: "credited", lot: { id: `lot ${index}`, kind, backing, granted, expiresAt } }, NOW);
+    apply(
+      state,
+      { type: "credited", lot: { id: `lot ${index}`, kind, backing, granted, expiresAt, concurrency: 2 } },
+      NOW,
+    );
   }
   return state;
 }
@@ -73,12 +80,15 @@ describe("a hold", () => {
   });
 
   it("needs the minimum balance, which counts the lane's lots alone", () => {
-    const state = account(["topup", "usdc", 4_999], ["allotment", "usdc", 100_000]);
-    expect(decide(state)).toMatchObject({ type: "soft_stop", refusal: { code: "below_minimum_balance" } });
-    expect(spendable(state, "included", GENESIS_PEG, NOW)).toBe(100_000);
+    const state = account(["topup", "usdc", 4_999], ["allotment", "usdc", 100_000, NOW + 1]);
+    expect(decide(state, { allowPaid: true })).toMatchObject({
+      type: "soft_stop",
+      refusal: { code: "below_minimum_balance" },
+    });
+    expect(spendableIn(state, "included", GENESIS_PEG, NOW)).toBe(100_000);
     expect(decide(state, { lane: "included" })).toMatchObject({ type: "held" });
     const free = withParameters({ minimumBalanceMillicredits: 0 });
-    expect(decide(state, { completion: 10 }, free)).toMatchObject({ type: "held" });
+    expect(decide(state, { completion: 10, allowPaid: true }, free)).toMatchObject({ type: "held" });
   });
 
   it("draws bonus before received before earned before top-up, and expired lots never", () => {

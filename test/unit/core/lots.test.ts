@@ -100,6 +100,7 @@ describe("the order of lots", () => {
     available,
     held: 0,
     expiresAt,
+    concurrency: 0,
   });
   const order = (lots: Lot[], now = 100) => fundingOrder(lots, ["bonus", "earned"], now).map((each) => each.lot);
 

@@ -40,11 +40,14 @@ type JobChanges = Partial<Omit<WaitingJob, "job" | "flow" | "account">> & { lane
 
 /** A job of 1,000 completion tokens at 80,000 nanoUSD that came at {@link START} and may wait for a minute. */
 export function job(name: string, { lane = "public", account = "consumer", ...changes }: JobChanges = {}): WaitingJob {
+  const { rate = { completion: 80_000, prompt: 20_000, per: 1_000 } } = changes;
   return {
     job: name as JobId,
     account: account as AccountId,
     flow: { lane, account },
-    rate: { completion: 80_000, prompt: 20_000, per: 1_000 },
+    rate,
+    maxRate: rate,
+    allotment: null,
     estimate: { prompt: 0, completion: 1_000 },
     unbacked: true,
     context: 1_000,

@@ -50,6 +50,7 @@ it("answers to its RPC methods and to nothing else", async () => {
     "balance",
     "job",
     "entries",
+    "estimate",
     "keys",
     "createKey",
     "revokeKey",

@@ -38,6 +38,8 @@ it("prices a request by the golden example", async () => {
     completion_tokens: 1_000,
     hold: "80.520",
     expected: "80.520",
+    covered: true,
+    shortfall: "0.000",
     per_1k: "80.000",
   });
 });
@@ -64,6 +66,12 @@ it("is what the gateway then holds", async () => {
     }),
   );
 }, 20_000);
+
+it("says what is missing where the balance does not cover it", async () => {
+  const { status, json } = await estimate({ ...CHAT, max_completion_tokens: 1_000 }, "50");
+  expect(status).toBe(200);
+  expect(json).toMatchObject({ lane: "public", hold: "80.520", covered: false, shortfall: "30.520" });
+});
 
 it("reserves nothing", async () => {
   const { key } = await estimate(CHAT);

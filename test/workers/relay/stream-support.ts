@@ -52,6 +52,9 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       leaseUntil: NOW + 5_000,
     },
     hold: {
+      lane: "public",
+      reserved: false,
+      allotment: null,
       price: 100_000 as never,
       promptBound: 10,
       completionCap: 1_000,

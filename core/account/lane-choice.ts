@@ -1,0 +1,142 @@
+/** Which lane a job takes, and which lots pay for it there (economics.md §3). */
+
+import { type Refusal, refuse } from "../errors.ts";
+import { LANE_TABLE, type Lane } from "../lanes.ts";
+import type { Parameters } from "../parameters.ts";
+import { type Rate, scaledRate } from "../pricing.ts";
+import type { LotKind } from "./lots.ts";
+import { isLive } from "./lots.ts";
+import type { AccountState } from "./state.ts";
+
+/** What decides a lane, of a request and of its account. */
+export interface LaneWish {
+  /** The lane that the request names, or null to let the network choose. */
+  readonly lane: Lane | null;
+  /** The lanes that the model is served in. A package opens every model, so `dedicated` need not be among them. */
+  readonly lanes: readonly Lane[];
+  /** The catalog's rate. */
+  readonly rate: Rate;
+  /** Completion tokens that the request names for each choice, or null. */
+  readonly completion: number | null;
+  /** Whether the request says who may serve it. */
+  readonly choosesProvider: boolean;
+  /** Whether the request or its account lets paid credits be spent beside an allotment. */
+  readonly allowPaid: boolean;
+}
+
+/** One way to run a job: a lane with its highest rate, and what may pay for it. */
+export interface LanePlan {
+  readonly lane: Lane;
+  readonly maxRate: Rate;
+  /** In the order in which they are drawn. */
+  readonly kinds: readonly LotKind[];
+  /** The most completion tokens of each choice, or null where only the model bounds them. */
+  readonly mostCompletion: number | null;
+  /** Whether it runs in a slot that a package has reserved. */
+  readonly reserved: boolean;
+}
+
+/**
+ * The plans of a job in the order in which they are tried: the lane that it names; else `dedicated` while a package is
+ * live, `included` while there is an allotment, and `public`. A refusal where none is left, or where a cap is reached.
+ */
+export function planLanes(
+  state: AccountState,
+  wish: LaneWish,
+  parameters: Parameters,
+  now: number,
+): readonly LanePlan[] | Refusal {
+  if (wish.lane !== null) {
+    const plan = planOf(state, wish.lane, wish, parameters, now);
+    return "code" in plan ? plan : [plan];
+  }
+  const plans: LanePlan[] = [];
+  let last: Refusal | null = null;
+  for (const lane of ["dedicated", "included", "public"] as const) {
+    const plan = planOf(state, lane, wish, parameters, now);
+    if (!("code" in plan)) plans.push(plan);
+    // Who has an allotment and runs as many jobs on it as it may, is told so: other credits are not spent by surprise.
+    else if (plan.code === "concurrency_limit") return plans.length > 0 ? plans : plan;
+    else last = plan;
+  }
+  return plans.length > 0 ? plans : (last ?? unavailable("No lane serves this model."));
+}
+
+/** One lane's plan, or why this account cannot use that lane for this request. */
+function planOf(
+  state: AccountState,
+  lane: Lane,
+  wish: LaneWish,
+  parameters: Parameters,
+  now: number,
+): LanePlan | Refusal {
+  const { funding } = LANE_TABLE[lane];
+  const plan = { lane, maxRate: wish.rate, kinds: funding, mostCompletion: null, reserved: false };
+  if (lane === "dedicated") {
+    const slots = packageSlots(state, now);
+    if (slots === null) return unavailable("This account has no package.");
+    return {
+      ...plan,
+      maxRate: scaledRate(wish.rate, parameters.dedicatedMaxRateBasisPoints),
+      // An allotment pays no provider that its holder has chosen.
+      kinds: wish.choosesProvider ? funding.filter((kind) => kind !== "allotment") : funding,
+      reserved: openIn(state, "dedicated") < slots,
+    };
+  }
+  if (!wish.lanes.includes(lane)) return unavailable(`This model is served in ${wish.lanes.join(", ")} only.`);
+  if (lane === "included") return planIncluded(state, plan, wish, parameters, now);
+  if (lane === "public") return { ...plan, kinds: mayPay(state, wish, now) ? funding : funding.filter(isUnpaid) };
+  return unavailable(lane === "private" ? "This account is in no private network." : "No league is running.");
+}
+
+function planIncluded(
+  state: AccountState,
+  plan: LanePlan,
+  wish: LaneWish,
+  parameters: Parameters,
+  now: number,
+): LanePlan | Refusal {
+  const { allotment } = state;
+  if (allotment === null || allotment.expiresAt <= now) return unavailable("This account has no daily allotment.");
+  if (wish.choosesProvider) {
+    const detail = "A job on the daily allotment cannot choose its provider.";
+    return refuse("invalid_request", { detail, param: "provider.only" });
+  }
+  const most = parameters.includedCompletionTokens;
+  if (wish.completion !== null && wish.completion > most) {
+    const detail = `A job on the daily allotment completes at most ${most} tokens.`;
+    return refuse("invalid_request", { detail, param: "max_completion_tokens" });
+  }
+  if (openIn(state, "included") >= allotment.concurrency) {
+    const detail = `The stake behind the allotment carries ${allotment.concurrency} jobs at a time.`;
+    return refuse("concurrency_limit", { detail, metadata: { limit: allotment.concurrency } });
+  }
+  return { ...plan, mostCompletion: most };
+}
+
+/** Paid credits of who has an allotment are spent only where the request or the account allows it. */
+function mayPay(state: AccountState, { allowPaid }: LaneWish, now: number): boolean {
+  return allowPaid || state.allotment === null || state.allotment.expiresAt <= now;
+}
+
+function isUnpaid(kind: LotKind): boolean {
+  return kind !== "topup";
+}
+
+/** The slots that live packages have reserved together; null when none is live: not expired, not used up. */
+export function packageSlots(state: AccountState, now: number): number | null {
+  const live = [...state.lots.values()].filter(
+    (lot) => lot.kind === "package" && lot.available > 0 && isLive(lot, now),
+  );
+  return live.length === 0 ? null : live.reduce((sum, lot) => sum + lot.concurrency, 0);
+}
+
+function openIn(state: AccountState, lane: Lane): number {
+  let open = 0;
+  for (const hold of state.holds.values()) if (hold.lane === lane) open += 1;
+  return open;
+}
+
+function unavailable(detail: string): Refusal {
+  return refuse("lane_unavailable", { detail, param: "lane" });
+}
