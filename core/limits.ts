@@ -74,9 +74,16 @@ export const LIMITS = {
   openHolds: 2_048,
   /** Live lots of one account; a top-up, a package or a received transfer makes one. */
   lots: 512,
+  /** Slots that one package may reserve. */
+  packageSlots: 10_000,
   /** API keys of one account that are not revoked. */
   apiKeys: 256,
   keyNameCharacters: 64,
+  /** Models that one key may be bound to: at 128 characters each, 8 KiB of its row. */
+  keyModels: 64,
+  /** How long the secret from before a rotation may still be taken: a week, and a day unless a call says otherwise. */
+  keyOverlapSeconds: 7 * 86_400,
+  keyOverlapDefaultSeconds: 86_400,
   /** Jobs that a key may begin in a minute unless it says less: 500 a second is what one object can commit. */
   requestsPerMinute: 30_000,
   /** A gateway's clock and an object's differ by less than this; a job id from further away is refused. */

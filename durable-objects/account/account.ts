@@ -1,9 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
-import type { KeyTerms } from "../../core/account/budget.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
 import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
+import type { Scope } from "../../core/account/scopes.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
@@ -27,14 +27,17 @@ import type {
   HoldRequest,
   HoldResult,
   JobRecord,
-  KeyRecord,
+  KeySettings,
+  KeyView,
   NewKey,
   PostResult,
+  Rotation,
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
-import { Keyring } from "./keyring.ts";
+import { barKey, createKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
+import { Keyring, type StoredKey } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed } from "./log-check.ts";
 import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
@@ -44,6 +47,9 @@ interface Books {
   readonly ledger: Ledger;
   readonly keys: Keyring;
 }
+
+/** The books, and the key that was let in to them. */
+type Entered = Books & { readonly key: StoredKey };
 
 /**
  * One account: its lots, holds, chain of entries and keys. The one writer of its money. Every command is decided by pure
@@ -87,7 +93,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
-    const entered = this.#enter(request.credentials);
+    const entered = this.#enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
     const { ledger, key } = entered.value;
     const now = ledger.timeOf(Date.now());
@@ -110,7 +116,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   #reserve(
     request: HoldRequest,
-    { ledger, key }: Books & { key: KeyRecord },
+    { ledger, key }: Entered,
     { slot, attempt }: Extract<Earlier, { type: "none" }>,
     now: number,
   ): HoldResult {
@@ -122,13 +128,13 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return this.#heldAnswer(request.job);
   }
 
-  #decide(request: HoldRequest, { state }: Ledger, key: KeyRecord, now: number): HoldDecision {
+  #decide(request: HoldRequest, { state }: Ledger, key: StoredKey, now: number): HoldDecision {
     const command = { ...request, key: termsOf(key), peg: GENESIS_PEG };
     return decideHold(state, command, this.#parameters, now);
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
-    const entered = this.#enter(request.credentials);
+    const entered = this.#enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, key } = entered.value;
     const now = ledger.timeOf(Date.now());
@@ -179,7 +185,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
-    const entered = this.#enter(credentials);
+    const entered = this.#enter(credentials, "read");
     if (!entered.ok) return entered;
     const now = Date.now();
     entered.value.ledger.sweep(now);
@@ -187,7 +193,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>> {
-    const entered = this.#enter(credentials);
+    const entered = this.#enter(credentials, "inference", "read");
     if (!entered.ok) return entered;
     const { ledger } = entered.value;
     ledger.sweep(Date.now());
@@ -195,38 +201,57 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
-    const entered = this.#enter(credentials);
+    const entered = this.#enter(credentials, "read");
     if (!entered.ok) return entered;
     const rows = entered.value.ledger.store.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
     return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
   }
 
-  async keys(credentials: Credentials): Promise<Answer<KeyRecord[]>> {
-    const entered = this.#enter(credentials);
-    return entered.ok ? { ok: true, value: entered.value.keys.list() } : entered;
+  async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {
+    const entered = this.#enter(credentials, ...(scope === null ? [] : [scope]));
+    return entered.ok ? { ok: true, value: null } : entered;
   }
 
-  async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyRecord>> {
-    const entered = this.#enter(credentials);
+  async keys(credentials: Credentials): Promise<Answer<KeyView[]>> {
+    const entered = this.#enter(credentials, "manage");
     if (!entered.ok) return entered;
-    const { keys } = entered.value;
-    const before = keys.byId(key.id);
-    if (before !== null) {
-      const { secretHash: _, ...record } = before;
-      return before.name === key.name ? { ok: true, value: record } : refusal(refuse("id_conflict"));
-    }
-    if (keys.live >= LIMITS.apiKeys) {
-      return refusal(refuse("key_limit", { detail: `An account has at most ${LIMITS.apiKeys} keys.` }));
-    }
-    return { ok: true, value: keys.add(key, Date.now()) };
+    const { keys, ledger } = entered.value;
+    return { ok: true, value: keys.list().map((key) => viewOf(key, ledger.state, Date.now())) };
   }
 
-  async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyRecord>> {
-    const entered = this.#enter(credentials);
+  async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>> {
+    return this.#manage(credentials, ({ keys, key: by }) => createKey(keys, by, key, Date.now()));
+  }
+
+  async updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>> {
+    return this.#manage(credentials, ({ keys, key: by }) => updateKey(keys, by, id, changes));
+  }
+
+  async rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>> {
+    return this.#manage(credentials, ({ keys }) => rotateKey(keys, id, rotation, Date.now()));
+  }
+
+  async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
+    const own = this.#books?.keys.find(credentials.secretHash, Date.now())?.id === id;
+    return this.#manage(
+      credentials,
+      ({ keys }) => {
+        const key = keys.byId(id);
+        return key === null ? refusal(refuse("key_not_found")) : { ok: true, value: keys.revoke(key, Date.now()) };
+      },
+      own ? [] : ["manage"],
+    );
+  }
+
+  #manage(
+    credentials: Credentials,
+    change: (entered: Entered) => Answer<StoredKey>,
+    scopes: readonly Scope[] = ["manage"],
+  ): Answer<KeyView> {
+    const entered = this.#enter(credentials, ...scopes);
     if (!entered.ok) return entered;
-    const key = entered.value.keys.byId(id);
-    if (key === null) return refusal(refuse("key_not_found"));
-    return { ok: true, value: entered.value.keys.revoke(key, Date.now()) };
+    const changed = change(entered.value);
+    return changed.ok ? { ok: true, value: viewOf(changed.value, entered.value.ledger.state, Date.now()) } : changed;
   }
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
@@ -264,10 +289,13 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     throw new Error(reason);
   }
 
-  #enter(credentials: Credentials): Answer<Books & { key: KeyRecord }> {
-    const key = this.#books?.keys.find(credentials.secretHash) ?? null;
+  /** Lets a key in that counts and was made for this: it has one of the scopes, if any are named. */
+  #enter(credentials: Credentials, ...scopes: readonly Scope[]): Answer<Entered> {
+    const now = Date.now();
+    const key = this.#books?.keys.find(credentials.secretHash, now) ?? null;
     if (this.#books === null || key === null) return refusal(refuse("invalid_api_key"));
-    return { ok: true, value: { ...this.#books, key } };
+    const barred = barKey(key, scopes, now);
+    return barred === null ? { ok: true, value: { ...this.#books, key } } : refusal(barred);
   }
 
   #heldAnswer(job: JobId): HoldResult {
@@ -291,10 +319,6 @@ function allotmentOf({ allotment }: AccountState, { draws }: Hold, parameters: P
   const { granted, paid } = allotment;
   const share = mulDivFloor(granted, parameters.allotmentPayeeShareBasisPoints, WHOLE);
   return { granted, paid: [...paid].filter(([, earned]) => earned >= share) };
-}
-
-function termsOf({ id }: KeyRecord): KeyTerms {
-  return { id, models: null, budget: null };
 }
 
 /** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */

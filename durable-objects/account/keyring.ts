@@ -1,10 +1,16 @@
 /** An account's API keys. Only hashes are kept; what a key may do is looked up in memory on every call. */
 
+import type { Budget } from "../../core/account/budget.ts";
+import { SCOPES, type Scope } from "../../core/account/scopes.ts";
 import type { KeyId } from "../../core/ids.ts";
-import type { KeyRecord, NewKey } from "../../protocol/internal/account.ts";
+import type { KeyRecord, KeySettings, NewKey } from "../../protocol/internal/account.ts";
 
-interface StoredKey extends KeyRecord {
+/** A key with what only its account knows: hashes, and which call rotated it last. */
+export interface StoredKey extends KeyRecord {
   readonly secretHash: string;
+  /** The secret before the last rotation, and until when it is still taken. */
+  readonly old: { readonly secretHash: string; readonly until: number } | null;
+  readonly rotation: string | null;
 }
 
 interface RawKey extends Record<string, SqlStorageValue> {
@@ -14,75 +20,146 @@ interface RawKey extends Record<string, SqlStorageValue> {
   created_at: number;
   revoked_at: number | null;
   requests_per_minute: number | null;
+  scopes: string | null;
+  models: string | null;
+  expires_at: number | null;
+  budget: string | null;
+  old_secret_hash: string | null;
+  old_until: number | null;
+  rotated_at: number | null;
+  rotation: string | null;
 }
 
 export class Keyring {
   readonly #sql: SqlStorage;
-  readonly #byHash = new Map<string, StoredKey>();
+  readonly #byId = new Map<KeyId, StoredKey>();
+  /** Secrets' hashes, today's and those of before a rotation. */
+  readonly #byHash = new Map<string, KeyId>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    for (const row of sql.exec<RawKey>("SELECT * FROM keys")) {
-      this.#keep({
-        id: row.id as KeyId,
-        name: row.name,
-        secretHash: row.secret_hash,
-        createdAt: row.created_at,
-        revokedAt: row.revoked_at,
-        requestsPerMinute: row.requests_per_minute,
-      });
-    }
+    for (const row of sql.exec<RawKey>("SELECT * FROM keys ORDER BY created_at, id")) this.#keep(keyOf(row));
   }
 
   #keep(key: StoredKey): void {
-    this.#byHash.set(key.secretHash, key);
+    this.#byId.set(key.id, key);
+    this.#byHash.set(key.secretHash, key.id);
+    if (key.old !== null) this.#byHash.set(key.old.secretHash, key.id);
   }
 
-  /** The live key of a secret's hash, or null when there is none or it was revoked. */
-  find(secretHash: string): KeyRecord | null {
-    const key = this.#byHash.get(secretHash);
-    return key === undefined || key.revokedAt !== null ? null : key;
+  /** The key of a secret's hash that is not revoked and whose secret is still taken, or null. It may have expired. */
+  find(secretHash: string, now: number): StoredKey | null {
+    const id = this.#byHash.get(secretHash);
+    const key = id === undefined ? undefined : this.#byId.get(id);
+    if (key === undefined || key.revokedAt !== null) return null;
+    if (key.secretHash === secretHash) return key;
+    return key.old?.secretHash === secretHash && now < key.old.until ? key : null;
   }
 
   byId(id: KeyId): StoredKey | null {
-    return [...this.#byHash.values()].find((key) => key.id === id) ?? null;
+    return this.#byId.get(id) ?? null;
   }
 
-  /** All keys, revoked ones too, oldest first, without their hashes. */
-  list(): KeyRecord[] {
-    return [...this.#byHash.values()].map(publicRecord).toSorted((a, b) => a.createdAt - b.createdAt);
+  /** All keys, revoked ones too, oldest first. */
+  list(): StoredKey[] {
+    return [...this.#byId.values()];
   }
 
   /** Keys that are not revoked. */
   get live(): number {
-    return [...this.#byHash.values()].filter((key) => key.revokedAt === null).length;
+    return this.list().filter((key) => key.revokedAt === null).length;
   }
 
-  add(key: NewKey, now: number): KeyRecord {
+  /** Adds a key. What it does not name is unbounded; scopes that are not named are all. */
+  add(key: NewKey, now: number): StoredKey {
+    const { id, secretHash } = key;
+    const stored: StoredKey = {
+      ...settingsOf(key),
+      id,
+      secretHash,
+      createdAt: now,
+      revokedAt: null,
+      rotatedAt: null,
+      old: null,
+      rotation: null,
+    };
     this.#sql.exec(
-      "INSERT INTO keys (id, name, secret_hash, created_at, revoked_at, requests_per_minute) VALUES (?, ?, ?, ?, NULL, ?)",
-      key.id,
+      "INSERT INTO keys (id, name, secret_hash, created_at) VALUES (?, ?, ?, ?)",
+      id,
       key.name,
-      key.secretHash,
+      secretHash,
       now,
-      key.requestsPerMinute ?? null,
     );
-    const { requestsPerMinute = null, ...rest } = key;
-    const stored: StoredKey = { ...rest, requestsPerMinute, createdAt: now, revokedAt: null };
-    this.#keep(stored);
-    return publicRecord(stored);
+    return this.#write(stored);
+  }
+
+  update(key: StoredKey, settings: Partial<KeySettings>): StoredKey {
+    return this.#write({ ...key, ...settings });
   }
 
   /** Revokes a key for good. A key that is revoked already keeps its time. */
-  revoke(key: StoredKey, now: number): KeyRecord {
-    if (key.revokedAt !== null) return publicRecord(key);
-    this.#sql.exec("UPDATE keys SET revoked_at = ? WHERE id = ?", now, key.id);
-    const revoked: StoredKey = { ...key, revokedAt: now };
-    this.#keep(revoked);
-    return publicRecord(revoked);
+  revoke(key: StoredKey, now: number): StoredKey {
+    return key.revokedAt !== null ? key : this.#write({ ...key, revokedAt: now });
+  }
+
+  /** Gives a key a new secret; the one before is taken for `overlapMs` more. `rotation` names the call. */
+  rotate(key: StoredKey, secretHash: string, rotation: string, overlapMs: number, now: number): StoredKey {
+    if (key.old !== null) this.#byHash.delete(key.old.secretHash);
+    const old = { secretHash: key.secretHash, until: now + overlapMs };
+    return this.#write({ ...key, secretHash, old, rotation, rotatedAt: now });
+  }
+
+  #write(key: StoredKey): StoredKey {
+    this.#sql.exec(
+      `UPDATE keys SET name = ?, secret_hash = ?, revoked_at = ?, requests_per_minute = ?, scopes = ?, models = ?,
+         expires_at = ?, budget = ?, old_secret_hash = ?, old_until = ?, rotated_at = ?, rotation = ? WHERE id = ?`,
+      key.name,
+      key.secretHash,
+      key.revokedAt,
+      key.requestsPerMinute,
+      JSON.stringify(key.scopes),
+      key.models === null ? null : JSON.stringify(key.models),
+      key.expiresAt,
+      key.budget === null ? null : JSON.stringify(key.budget),
+      key.old?.secretHash ?? null,
+      key.old?.until ?? null,
+      key.rotatedAt,
+      key.rotation,
+      key.id,
+    );
+    this.#keep(key);
+    return key;
   }
 }
 
-function publicRecord({ id, name, createdAt, revokedAt, requestsPerMinute }: StoredKey): KeyRecord {
-  return { id, name, createdAt, revokedAt, requestsPerMinute };
+function settingsOf({ name, requestsPerMinute, scopes, models, expiresAt, budget }: NewKey): KeySettings {
+  return {
+    name,
+    requestsPerMinute: requestsPerMinute ?? null,
+    scopes: scopes ?? SCOPES,
+    models: models ?? null,
+    expiresAt: expiresAt ?? null,
+    budget: budget ?? null,
+  };
+}
+
+function keyOf(row: RawKey): StoredKey {
+  const old =
+    row.old_secret_hash === null ? null : { secretHash: row.old_secret_hash, until: row.old_until ?? row.created_at };
+  return {
+    id: row.id as KeyId,
+    name: row.name,
+    secretHash: row.secret_hash,
+    createdAt: row.created_at,
+    revokedAt: row.revoked_at,
+    requestsPerMinute: row.requests_per_minute,
+    // A key from before there were scopes may do everything, as it could.
+    scopes: row.scopes === null ? SCOPES : (JSON.parse(row.scopes) as Scope[]),
+    models: row.models === null ? null : (JSON.parse(row.models) as string[]),
+    expiresAt: row.expires_at,
+    budget: row.budget === null ? null : (JSON.parse(row.budget) as Budget),
+    rotatedAt: row.rotated_at,
+    old,
+    rotation: row.rotation,
+  };
 }

@@ -67,4 +67,16 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   -- How many jobs a key may begin in a minute; NULL for the network's own bound.
   ALTER TABLE keys ADD COLUMN requests_per_minute INTEGER CHECK (requests_per_minute >= 1);
   `,
+  `
+  -- What a key may do (JSON arrays; NULL is everything), until when, and what it may spend (JSON); the secret from before
+  -- its last rotation, and the name of the call that rotated it.
+  ALTER TABLE keys ADD COLUMN scopes TEXT CHECK (json_valid(scopes));
+  ALTER TABLE keys ADD COLUMN models TEXT CHECK (json_valid(models));
+  ALTER TABLE keys ADD COLUMN expires_at INTEGER;
+  ALTER TABLE keys ADD COLUMN budget TEXT CHECK (json_valid(budget));
+  ALTER TABLE keys ADD COLUMN old_secret_hash TEXT;
+  ALTER TABLE keys ADD COLUMN old_until INTEGER;
+  ALTER TABLE keys ADD COLUMN rotated_at INTEGER;
+  ALTER TABLE keys ADD COLUMN rotation TEXT;
+  `,
 ];

@@ -1,9 +1,11 @@
 /** What other parts say to an `Account` object over RPC, and what it answers. Refusals are values. */
 
 import type { Balance } from "../../core/account/balance.ts";
+import type { Budget } from "../../core/account/budget.ts";
 import type { HoldCommand, SoftStop } from "../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Quota } from "../../core/account/quota.ts";
+import type { Scope } from "../../core/account/scopes.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
@@ -105,20 +107,46 @@ export type CreditResult =
   | { readonly type: "credited"; readonly seq: number }
   | { readonly type: "refused"; readonly refusal: Refusal };
 
-export interface KeyRecord {
-  readonly id: KeyId;
+/** What a key's owner decides. */
+export interface KeySettings {
   readonly name: string;
-  readonly createdAt: number;
-  readonly revokedAt: number | null;
   /** Jobs that it may begin in a minute; null for the network's own bound. */
   readonly requestsPerMinute: number | null;
+  readonly scopes: readonly Scope[];
+  /** The models that it may use; null for all. */
+  readonly models: readonly string[] | null;
+  /** Milliseconds since 1970, or null for a key that stays. */
+  readonly expiresAt: number | null;
+  readonly budget: Budget | null;
 }
 
-export interface NewKey {
+export interface KeyRecord extends KeySettings {
+  readonly id: KeyId;
+  readonly createdAt: number;
+  readonly revokedAt: number | null;
+  readonly rotatedAt: number | null;
+}
+
+/** A key as its account's owner sees it. */
+export interface KeyView extends KeyRecord {
+  /** Until when the secret from before the last rotation is taken; null when it is not any more. */
+  readonly oldUntil: number | null;
+  /** What its jobs cost since its budget's last reset (or ever), and what open ones have reserved. */
+  readonly spent: NanoUsd;
+  readonly held: NanoUsd;
+}
+
+export interface NewKey extends Partial<KeySettings> {
   readonly id: KeyId;
   readonly name: string;
   readonly secretHash: string;
-  readonly requestsPerMinute?: number | null;
+}
+
+/** A new secret for a key. `id` names the call; the secret before is taken for a while longer. */
+export interface Rotation {
+  readonly id: string;
+  readonly secretHash: string;
+  readonly overlapMs: number;
 }
 
 /** A chained entry of an account: a receipt, or a credit, void or expiry. `body` is its canonical text. */
@@ -152,7 +180,14 @@ export interface AccountRpc {
   job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>>;
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
-  keys(credentials: Credentials): Promise<Answer<KeyRecord[]>>;
-  createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyRecord>>;
-  revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyRecord>>;
+  /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */
+  check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>>;
+  keys(credentials: Credentials): Promise<Answer<KeyView[]>>;
+  /** Idempotent by the key's id. */
+  createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>>;
+  updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>>;
+  /** Idempotent by the rotation's id. */
+  rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>>;
+  /** Also a key without `manage` may revoke itself. */
+  revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>>;
 }

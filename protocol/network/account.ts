@@ -1,11 +1,14 @@
 /** Shapes of an account's own pages: balance, ledger and API keys. */
 
 import { z } from "zod";
+import { RESETS } from "../../core/account/budget.ts";
 import { ENTRY_TYPES } from "../../core/account/entry-types.ts";
 import { LOT_KINDS } from "../../core/account/lots.ts";
+import { SCOPES } from "../../core/account/scopes.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { modelId } from "../catalog.ts";
 import { keyId } from "../ids.ts";
-import { credits, idempotencyKey, queryCount, queryLimit, time } from "./common.ts";
+import { credits, idempotencyKey, queryCount, queryLimit, time, usd, usdInput } from "./common.ts";
 
 const backing = z.enum(["usdc", "none"]).meta({
   description: "What stands behind it: USDC in the treasury, or nothing.",
@@ -60,30 +63,89 @@ export const ledgerPage = z.object({
   next: z.int().nullable().meta({ description: "The `from` of the next page; null at the end.", example: 101 }),
 });
 
+const scopes = z
+  .array(z.enum(SCOPES))
+  .min(1)
+  .max(SCOPES.length)
+  .meta({
+    description:
+      "`inference`: begin jobs, look at them, cancel them. `read`: balance, ledger, receipts. `manage`: keys and settings. " +
+      "`transfer`: send credits. `supply`: enrol and steer daemons.",
+    example: ["inference", "read"],
+  });
+
+const reset = z
+  .enum(RESETS)
+  .meta({ description: "At 00:00 UTC of each day, each Monday or each first of a month.", example: "monthly" });
+
 export const keyRecord = z.object({
   id: keyId.meta({ example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
   name: z.string().meta({ example: "laptop" }),
   created_at: time,
   revoked_at: time.nullable(),
+  expires_at: time.nullable(),
+  rotated_at: time.nullable(),
+  old_secret_until: time
+    .nullable()
+    .meta({ description: "Until when the secret from before the last rotation is still taken." }),
+  scopes,
+  models: z
+    .array(z.string())
+    .nullable()
+    .meta({ description: "The models that it may use; null for all.", example: null }),
   requests_per_minute: z
     .int()
     .nullable()
     .meta({ description: "Jobs that it may begin in a minute; null for the network's own bound.", example: 60 }),
+  budget: z
+    .object({ usd, reset, spent_usd: usd, held_usd: usd, reset_at: time.nullable() })
+    .nullable()
+    .meta({ description: "What its jobs may cost; what open jobs have reserved counts as spent." }),
 });
 
 export const keyList = z.object({ data: z.array(keyRecord) });
 
 export const keyName = z.string().min(1).max(LIMITS.keyNameCharacters).meta({ example: "laptop" });
 
-export const createKey = z.strictObject({
-  name: keyName,
-  id: idempotencyKey.optional(),
+const settings = {
+  scopes: scopes.optional(),
+  models: z
+    .array(modelId)
+    .min(1)
+    .max(LIMITS.keyModels)
+    .nullish()
+    .meta({ description: "The models that it may use; null for all.", example: ["tiny-miller"] }),
+  expires_at: z.iso
+    .datetime({ offset: true })
+    .nullish()
+    .meta({ description: "From then on it is refused (RFC 3339); null for a key that stays." }),
+  budget: z
+    .strictObject({
+      usd: usdInput.meta({ type: "string", description: "USD, a decimal string.", example: "25.00" }),
+      reset: reset.default("never"),
+    })
+    .nullish(),
   requests_per_minute: z
     .int()
     .min(1)
     .max(LIMITS.requestsPerMinute)
-    .optional()
+    .nullish()
     .meta({ description: "Jobs that the key may begin in a minute.", example: 60 }),
+};
+
+export const createKey = z.strictObject({ name: keyName, id: idempotencyKey.optional(), ...settings });
+
+/** What is named is changed; null takes a bound away. */
+export const changeKey = z.strictObject({ name: keyName.optional(), ...settings });
+
+export const rotateKey = z.strictObject({
+  id: idempotencyKey.optional(),
+  overlap_seconds: z
+    .int()
+    .min(0)
+    .max(LIMITS.keyOverlapSeconds)
+    .optional()
+    .meta({ description: "How long the old secret is still taken; a day unless it says otherwise.", example: 86_400 }),
 });
 
 export const createdKey = keyRecord.extend({

@@ -42,6 +42,16 @@ export const creditAccount = z.discriminatedUnion("kind", [
     amount: usdInput.meta({ type: "string", description: "USD, a decimal string.", example: "5.00" }),
     ...creditCommon,
   }),
+  z.strictObject({
+    kind: z.literal("package"),
+    amount: usdInput.meta({ type: "string", description: "Its included usage in USD.", example: "50.00" }),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(LIMITS.packageSlots)
+      .meta({ description: "The slots that it reserves.", example: 1 }),
+    ...creditCommon,
+  }),
 ]);
 
 export const credited = z.object({

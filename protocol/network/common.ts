@@ -11,6 +11,12 @@ export const credits = z
   .regex(/^-?\d{1,13}\.\d{3}$/)
   .meta({ description: "Credits, a decimal string with three places.", example: "1200.000" });
 
+/** USD as a decimal string with nine places. */
+export const usd = z
+  .string()
+  .regex(/^-?\d{1,7}\.\d{9}$/)
+  .meta({ description: "USD, a decimal string with nine places.", example: "0.000080000" });
+
 export const time = z.iso.datetime().meta({ description: "RFC 3339, in UTC.", example: "2026-11-23T12:00:00.000Z" });
 
 /** Milliseconds since 1970 as RFC 3339 in UTC. */

@@ -41,11 +41,11 @@ export function daemonKey(number: number): DaemonKey {
 export const ALL_FEATURES = ["temperature", "top_p", "seed", "stop", "n", "logprobs", "top_logprobs", "tools"];
 
 /** An offer of one model; fields can be changed. */
-export function offerOf(model: string, changes: Partial<Offer["models"][number]> = {}): Offer {
+export function offerOf(model: string, changes: Partial<Offer["models"][number]> = {}, watts = 10): Offer {
   return {
     type: "offer",
     engine: "scripted",
-    hardware: { tier: "desktop", gpu: null, vram_mb: null, watts: 10 },
+    hardware: { tier: "desktop", gpu: null, vram_mb: null, watts },
     usd_per_kwh: 0.12,
     accepts: "any",
     models: [

@@ -67,7 +67,8 @@ const postCredit = createRoute({
   tags,
   summary: "Credit an account",
   description:
-    "A `bonus` in credits has nothing behind it; a `topup` in USD stands for USDC that the treasury has received. The same " +
+    "A `bonus` in credits has nothing behind it; a `topup` or a `package` in USD stands for USDC that the treasury has " +
+    "received, and a package reserves slots until it is used up or expires. The same " +
     "`id` never credits twice; with another body it is refused.",
   ...byAdminWithJson,
   request: { params: z.object({ account: accountId }), body: takes(creditAccount) },
@@ -130,12 +131,14 @@ admin.openapi(postAccount, async (c) => {
 
 admin.openapi(postCredit, async (c) => {
   const { account } = c.req.valid("param");
-  const { id, kind, amount, expires_at: expires = null, memo = "" } = c.req.valid("json");
+  const credit = c.req.valid("json");
+  const { id, kind, amount, expires_at: expires = null, memo = "" } = credit;
   const command: CreditCommand = {
     id,
     kind,
-    backing: kind === "topup" ? "usdc" : "none",
+    backing: kind === "bonus" ? "none" : "usdc",
     amount,
+    ...(credit.kind === "package" ? { concurrency: credit.concurrency } : {}),
     expiresAt: expires === null ? null : Date.parse(expires),
     memo,
   };

@@ -98,7 +98,7 @@ daemons.openapi(getOneDaemon, async (c) => {
 
 /** Why a key no longer counts, or null: D1 does not know keys, so the account is asked. */
 async function deadKey(env: Env, { account, secretHash }: ApiKey): Promise<Refusal | null> {
-  const answer = await onAccount(env, account, (object) => object.keys({ secretHash }));
+  const answer = await onAccount(env, account, (object) => object.check({ secretHash }, "supply"));
   return answer.ok ? null : answer.refusal;
 }
 

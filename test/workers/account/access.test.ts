@@ -52,6 +52,9 @@ it("answers to its RPC methods and to nothing else", async () => {
     "entries",
     "estimate",
     "keys",
+    "check",
+    "updateKey",
+    "rotateKey",
     "createKey",
     "revokeKey",
   ];

@@ -3,7 +3,7 @@ import { call, openAccount } from "./support.ts";
 
 it("makes a key that works, and shows its text once", async () => {
   const { key, account } = await openAccount();
-  const made = await call("/api/v1/keys", { key, body: { name: "laptop" } });
+  const made = await call("/api/v1/keys", { key, body: { name: "laptop", scopes: ["manage"] } });
   expect(made.status).toBe(201);
   expect(made.json).toMatchObject({ name: "laptop", revoked_at: null, notice: null });
   expect(made.json.key).toMatch(new RegExp(`^tm_${account}[0-9A-Za-z]{49}$`));
@@ -61,4 +61,80 @@ it("knows no key of another account", async () => {
   const { status, json } = await call(`/api/v1/keys/${made.json.id}`, { method: "DELETE", key: b.key });
   expect([status, json.code]).toEqual([404, "key_not_found"]);
   expect((await call("/api/v1/balance", { key: made.json.key })).status).toBe(200);
+});
+
+it("gives a key what it was made for, and nothing else", async () => {
+  const { key } = await openAccount();
+  const made = await call("/api/v1/keys", { key, body: { name: "app" } });
+  expect(made.json).toMatchObject({ scopes: ["inference", "read"], models: null, budget: null, expires_at: null });
+  const own = made.json.key;
+  expect((await call("/api/v1/balance", { key: own })).status).toBe(200);
+  const denied = await call("/api/v1/keys", { key: own, body: { name: "more" } });
+  expect([denied.status, denied.json.code]).toEqual([403, "forbidden"]);
+  expect(denied.json.detail).toContain("`manage`");
+  const reader = await call("/api/v1/keys", { key, body: { name: "r", scopes: ["read"] } });
+  const chat = { model: "none", messages: [{ role: "user", content: "Hi" }] };
+  expect((await call("/api/v1/jobs/0R7uXmQ2b1vXkYt3Zp9aLc", { key: reader.json.key })).json.code).toBe("job_not_found");
+  expect((await call("/api/v1/estimate", { key: reader.json.key, body: chat })).status).toBe(404);
+  const maker = await call("/api/v1/keys", { key, body: { name: "m", scopes: ["manage"] } });
+  const wide = await call("/api/v1/keys", { key: maker.json.key, body: { name: "w", scopes: ["transfer"] } });
+  expect([wide.status, wide.json.code, wide.json.param]).toEqual([403, "forbidden", "scopes"]);
+});
+
+it("refuses a key from its expiry on, and says why", async () => {
+  const { key } = await openAccount();
+  const expires_at = new Date(Date.now() + 400).toISOString();
+  const made = await call("/api/v1/keys", { key, body: { name: "short", expires_at } });
+  expect((await call("/api/v1/balance", { key: made.json.key })).status).toBe(200);
+  await new Promise((resolve) => setTimeout(resolve, 450));
+  const { status, json } = await call("/api/v1/balance", { key: made.json.key });
+  expect([status, json.code]).toEqual([401, "key_expired"]);
+});
+
+it("changes what is named of a key, and takes bounds away with null", async () => {
+  const { key } = await openAccount();
+  const made = await call("/api/v1/keys", {
+    key,
+    body: { name: "app", models: ["b", "a", "b"], budget: { usd: "25", reset: "monthly" }, requests_per_minute: 9 },
+  });
+  expect(made.json).toMatchObject({
+    models: ["a", "b"],
+    requests_per_minute: 9,
+    budget: { usd: "25.000000000", reset: "monthly", spent_usd: "0.000000000", held_usd: "0.000000000" },
+  });
+  const path = `/api/v1/keys/${made.json.id}`;
+  const patch = (body: object) => call(path, { method: "PATCH", key, body });
+  expect((await patch({ name: "new", budget: { usd: "1", reset: "daily" } })).json).toMatchObject({
+    name: "new",
+    models: ["a", "b"],
+    budget: { usd: "1.000000000", reset: "daily" },
+  });
+  expect((await patch({ models: null, budget: null, requests_per_minute: null })).json).toMatchObject({
+    name: "new",
+    models: null,
+    budget: null,
+    requests_per_minute: null,
+  });
+  expect((await patch({ budget: { usd: "-1" } })).json).toMatchObject({ code: "invalid_request", param: "budget.usd" });
+  await call(path, { method: "DELETE", key });
+  expect((await patch({ name: "late" })).json.code).toBe("key_not_found");
+});
+
+it("rotates a key once for each id: the old text is taken until the overlap ends", async () => {
+  const { key } = await openAccount();
+  const made = await call("/api/v1/keys", { key, body: { name: "app" } });
+  const rotate = (body: object) => call(`/api/v1/keys/${made.json.id}/rotate`, { key, body });
+  const works = async (text: string) => (await call("/api/v1/balance", { key: text })).status === 200;
+  const first = await rotate({ id: "one", overlap_seconds: 3_600 });
+  expect(first.json).toMatchObject({ id: made.json.id, name: "app", notice: null });
+  expect(first.json.key).not.toBe(made.json.key);
+  expect(await Promise.all([made.json.key, first.json.key].map(works))).toEqual([true, true]);
+  const again = await rotate({ id: "one", overlap_seconds: 0 });
+  expect([again.json.key, again.json.notice !== null]).toEqual([null, true]);
+  // Another rotation ends the overlap of the one before, and its own is over at once.
+  const second = await rotate({ id: "two", overlap_seconds: 0 });
+  expect(await Promise.all([made.json.key, first.json.key, second.json.key].map(works))).toEqual([false, false, true]);
+  const { json } = await call("/api/v1/keys", { key });
+  expect(json.data).toHaveLength(2);
+  expect(JSON.stringify(json)).not.toContain("tm_");
 });

@@ -76,9 +76,10 @@ export async function addDaemon(
     model?: string;
     onJob?: (job: ScriptedJob) => unknown;
     offer?: Parameters<typeof offerOf>[1];
+    watts?: number;
   } = {},
 ): Promise<ScriptedDaemon> {
-  const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {} } = options;
+  const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {}, watts = 10 } = options;
   const key = daemonKey(number);
   await enrolDaemon(env.DB, {
     id: key.id,
@@ -89,7 +90,7 @@ export async function addDaemon(
     created_at: Date.now(),
   });
   const daemon = await connect(number, onJob);
-  await daemon.join(offerOf(model, offer));
+  await daemon.join(offerOf(model, offer, watts));
   await until(async () => (await connected()).includes(key.id) && (await supply(model)).daemons > 0);
   return daemon;
 }

@@ -1,0 +1,87 @@
+/** Lanes on the running network: what the account chooses, and what receipts say of it (economics.md §3). */
+
+import { expect, it } from "vitest";
+import { answering } from "../../support/scripted-daemon.ts";
+import {
+  accountOf,
+  addDaemon,
+  addModel,
+  balance,
+  chat,
+  onlyReceipt,
+  openAccount,
+  openMarket,
+  receiptsOf,
+  type TestAccount,
+} from "./network.ts";
+
+const TODAY = () => Date.now() + 600_000;
+
+/** Gives an account a lot that only epochs and deposits make. */
+async function grant(
+  account: TestAccount,
+  kind: "allotment" | "package",
+  amount: number,
+  concurrency: number,
+): Promise<void> {
+  const credit = { id: kind, kind, backing: "usdc", amount, expiresAt: TODAY(), memo: "", concurrency } as const;
+  const result = await accountOf(account).rpc.credit(credit);
+  if (result.type !== "credited") throw new Error(JSON.stringify(result.refusal));
+}
+
+/** 80 nanoUSD a completion token, 20 a prompt token. */
+const price = (prompt: number, completion: number) => prompt * 20 + completion * 80;
+
+it("runs a holder's job on the allotment, in USDC to the provider, and touches nothing else", async () => {
+  const { consumer, provider } = await openMarket();
+  await addModel({ lanes: ["included", "public"] });
+  await addDaemon(provider);
+  await grant(consumer, "allotment", 10_000_000, 1);
+  const before = await balance(consumer.apiKey);
+  const response = await chat(consumer.apiKey);
+  const { usage } = await response.json<{ usage: { lane: string } }>();
+  expect([response.status, usage.lane]).toEqual([200, "included"]);
+  const receipt = await onlyReceipt(consumer);
+  const due = price(8, 2);
+  expect(receipt).toMatchObject({
+    lane: "included",
+    charge: { nano_usd: due, parts: [{ kind: "allotment", backing: "usdc", nano_usd: due, millicredits: 0 }] },
+  });
+  expect(receipt.split.map(({ role, nano_usd }) => [role, nano_usd])).toEqual([
+    ["provider", due * 0.95],
+    ["network", due * 0.05],
+  ]);
+  expect(before.available - (await balance(consumer.apiKey)).available).toBe(due);
+});
+
+it("pays a dedicated provider its floor, what is beyond the catalog's rate from the package", async () => {
+  const { consumer, provider } = await openMarket();
+  // 1,000 W at 0.12 USD/kWh and 400 tokens a second: some 100 nanoUSD a token, between the catalog's 80 and 1.5 times that.
+  const onJob = answering(Array.from({ length: 20 }, () => " word"));
+  await addDaemon(provider, { offer: { tokens_per_second: 400 }, watts: 1_000, onJob });
+  await grant(consumer, "package", 10_000_000, 1);
+  await grant(consumer, "allotment", 10_000_000, 1);
+  expect((await chat(consumer.apiKey, { lane: "public" })).status).toBe(503);
+  const response = await chat(consumer.apiKey);
+  expect(response.status).toBe(200);
+  const [receipt] = await receiptsOf(consumer);
+  const catalog = price(8, 20);
+  expect(receipt).toMatchObject({ lane: "dedicated", price: { terms: { floor: { watts: 1_000 } } } });
+  expect(receipt?.charge.nano_usd).toBeGreaterThan(catalog);
+  expect(receipt?.charge.parts).toEqual([
+    { kind: "allotment", backing: "usdc", nano_usd: catalog, millicredits: 0 },
+    { kind: "package", backing: "usdc", nano_usd: (receipt?.charge.nano_usd ?? 0) - catalog, millicredits: 0 },
+  ]);
+}, 20_000);
+
+it("tells a holder whose paid credits stay untouched what to do about it", async () => {
+  await addModel({ lanes: ["included", "public"] });
+  const holder = await openAccount(false);
+  const { rpc } = accountOf(holder);
+  await grant(holder, "allotment", 1_000, 1);
+  await rpc.credit({ id: "paid", kind: "topup", backing: "usdc", amount: 9_000_000, expiresAt: null, memo: "" });
+  const response = await chat(holder.apiKey);
+  const { error } = await response.json<{ error: { code: string; message: string; metadata: object } }>();
+  expect([response.status, error.metadata]).toEqual([402, expect.objectContaining({ unused_paid: "9000.000" })]);
+  expect(error.message).toContain("allow_paid");
+});
