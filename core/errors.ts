@@ -124,6 +124,12 @@ export const ERRORS = {
     "The key's budget does not carry this request.",
     "Wait for `reset_at`, use another key, or raise the key's budget.",
   ),
+  transfer_to_self: row(
+    400,
+    BAD,
+    "Credits cannot be sent to the account that they are in.",
+    "Name another account in `to`.",
+  ),
   lot_limit: row(409, "conflict_error", "The account holds as many lots as it may.", "Spend some of them first."),
 
   // Twice, or too much.

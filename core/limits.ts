@@ -92,6 +92,9 @@ export const LIMITS = {
   snapshotEntries: 512,
   /** The account looks after open holds and unconfirmed receipts this long after it was last used (architecture.md, step 6). */
   accountAlarmMs: 15 * MINUTE_MS,
+  /** A transfer whose recipient could not be reached is brought again after this long. */
+  transferRetryMs: 5 * SECOND_MS,
+  transferMemoCharacters: 256,
   /** Receipts that an account re-emits in one alarm. */
   reemitReceipts: 256,
 

@@ -8,6 +8,7 @@ import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
 import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
+import { type SendFlags, send } from "./commands/send.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
@@ -98,6 +99,17 @@ function describe(
     .option("--limit <n>", "the most entries to show", wholeNumber(1, LIMITS.maxPageRows), LIMITS.pageRows)
     .action(async (_flags, command: Command) => {
       done(await showLedger(context, command.optsWithGlobals<LedgerFlags>()));
+    });
+  program
+    .command("send")
+    .description("send credits to another account; without --yes it only says what it would do")
+    .argument("<account>", "the account that gets them")
+    .argument("<credits>", "how many, with at most three places")
+    .option("--memo <text>", "what it is for", "")
+    .option("--id <id>", "the transfer's id: the same id never sends twice")
+    .option("--yes", "really send")
+    .action(async (to: string, amount: string, _flags, command: Command) => {
+      done(await send(context, to, amount, command.optsWithGlobals<SendFlags>()));
     });
   program
     .command("receipts")

@@ -45,19 +45,13 @@ const FIRST_MONDAY = 4;
 
 /** The beginning of the stretch that a time lies in, in milliseconds since 1970. */
 export function stretchStart(reset: Reset, now: number): number {
-  const day = Math.floor(now / DAY_MS);
-  switch (reset) {
-    case "daily":
-      return day * DAY_MS;
-    case "weekly":
-      return (day - ((((day - FIRST_MONDAY) % 7) + 7) % 7)) * DAY_MS;
-    case "monthly": {
-      const date = new Date(now);
-      return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
-    }
-    case "never":
-      return 0;
+  if (reset === "never") return 0;
+  if (reset === "monthly") {
+    const date = new Date(now);
+    return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
   }
+  const day = Math.floor(now / DAY_MS);
+  return (reset === "daily" ? day : day - ((((day - FIRST_MONDAY) % 7) + 7) % 7)) * DAY_MS;
 }
 
 /** When a budget begins anew next; null when it never does. */

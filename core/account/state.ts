@@ -8,7 +8,7 @@ import type { JobId, KeyId } from "../ids.ts";
 import type { Lane } from "../lanes.ts";
 import type { NanoUsd, Peg } from "../units.ts";
 import { NO_SPENDING, type Spending, withEnded, withHeld } from "./budget.ts";
-import type { Draw, Lot } from "./lots.ts";
+import type { Draw, Lot, LotKind } from "./lots.ts";
 
 /** A reservation that is open: made by `hold`, ended once by post, void or expire. */
 export interface Hold {
@@ -89,7 +89,10 @@ export type AccountEvent =
     }
   | { readonly type: "voided"; readonly job: JobId; readonly reason: string }
   | { readonly type: "hold_expired"; readonly job: JobId }
-  | { readonly type: "lot_expired"; readonly lot: string; readonly amount: number };
+  | { readonly type: "lot_expired"; readonly lot: string; readonly amount: number }
+  | { readonly type: "sent"; readonly transfer: string; readonly draws: readonly Draw[] }
+  /** Credits that came into a lot that stays: one for all of its kind. */
+  | { readonly type: "received"; readonly lot: string; readonly kind: LotKind; readonly amount: number };
 
 /** Where an entry stands in the account's chain. */
 export interface Link {
@@ -135,6 +138,14 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       release(state, hold, [], 0 as NanoUsd, at);
       break;
     }
+    case "sent": {
+      for (const { lot, amount } of event.draws) move(state, lot, { available: -amount, held: 0 });
+      break;
+    }
+    case "received": {
+      receive(state, event);
+      break;
+    }
     case "lot_expired": {
       move(state, event.lot, { available: -event.amount, held: 0 });
       break;
@@ -160,6 +171,13 @@ function release(state: AccountState, hold: Hold, drawn: readonly Draw[], charge
   }
   if (spent.size > 0) throw new Error("drawn from a lot that was not held");
   state.holds.delete(hold.job);
+}
+
+function receive(state: AccountState, { lot: id, kind, amount }: AccountEvent & { type: "received" }): void {
+  const before = state.lots.get(id);
+  const [granted, available] = [(before?.granted ?? 0) + amount, (before?.available ?? 0) + amount];
+  const held = before?.held ?? 0;
+  state.lots.set(id, { id, kind, backing: "none", granted, available, held, expiresAt: null, concurrency: 0 });
 }
 
 /** Remembers what a provider was paid out of today's allotment. */

@@ -52,7 +52,14 @@ export async function showLedger(context: Context, flags: LedgerFlags): Promise<
 }
 
 const receipt = z.object({ job: z.string(), model: z.string(), charge: z.object({ millicredits: z.int() }) });
-const other = z.object({ job: z.string().optional(), memo: z.string().optional(), reason: z.string().optional() });
+const text = z.string().optional();
+const other = z.object({
+  job: text,
+  memo: text,
+  reason: text,
+  direction: z.enum(["in", "out"]).optional(),
+  account: text,
+});
 
 /** What an entry's body says in a few words. Bodies of kinds to come say nothing here; `--json` has them whole. */
 function summary(body: string): { subject: string; charged: string } {
@@ -67,6 +74,7 @@ function summary(body: string): { subject: string; charged: string } {
     const { job, model, charge } = posted.data;
     return { subject: `${job} ${model}`, charged: formatCredits(charge.millicredits as Millicredits) };
   }
-  const { job, memo, reason } = other.safeParse(value).data ?? {};
-  return { subject: [job, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
+  const { job, memo, reason, direction, account } = other.safeParse(value).data ?? {};
+  const way = direction === undefined ? undefined : `${direction === "out" ? "to" : "from"} ${account}`;
+  return { subject: [job, way, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
 }

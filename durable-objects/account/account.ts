@@ -5,6 +5,7 @@ import { shown } from "../../core/account/lots.ts";
 import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
+import { decideSending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
 import { WHOLE } from "../../core/lanes.ts";
@@ -12,7 +13,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
-import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, mulDivFloor, sum } from "../../core/units.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, mulDivFloor, type NanoUsd, sum } from "../../core/units.ts";
 import type {
   AccountRpc,
   AllotmentTerms,
@@ -32,20 +33,26 @@ import type {
   NewKey,
   PostResult,
   Rotation,
+  SendCommand,
+  SendResult,
+  Transfer,
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
+import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { barKey, createKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
 import { Keyring, type StoredKey } from "./keyring.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed } from "./log-check.ts";
+import { Outgoing } from "./outgoing.ts";
 import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 
 interface Books {
   readonly ledger: Ledger;
   readonly keys: Keyring;
+  readonly outgoing: Outgoing;
 }
 
 /** The books, and the key that was let in to them. */
@@ -58,7 +65,8 @@ type Entered = Books & { readonly key: StoredKey };
 export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #parameters: Parameters;
   #books: Books | null = null;
-  #alarmArmed = false;
+  /** When the alarm rings, as far as this life of the object knows. */
+  #alarmAt = Number.POSITIVE_INFINITY;
   /** What each key has used of its minute. An object that sleeps has had no job for some time, so it may forget. */
   readonly #quotas = new Map<KeyId, QuotaWindow>();
 
@@ -66,9 +74,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     super(ctx, env);
     this.#parameters = parametersOf(env);
     if (!isMigrated(ctx.storage)) return;
-    const { ledger } = this.#load();
+    const { ledger, outgoing } = this.#load();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
-    if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#armAlarm();
+    if (!outgoing.isEmpty) this.#armAlarm(LIMITS.transferRetryMs);
+    else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#armAlarm();
   }
 
   #load(): Books {
@@ -76,6 +85,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     this.#books = {
       ledger: new Ledger(this.ctx.storage, (reason) => this.#forget(reason)),
       keys: new Keyring(this.ctx.storage.sql),
+      outgoing: new Outgoing(this.ctx.storage.sql),
     };
     return this.#books;
   }
@@ -176,11 +186,81 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     }
     const now = Date.now();
     ledger.sweep(now);
-    if (!fits(ledger.state, command)) {
-      return { type: "refused", refusal: badAmount(`An account holds at most ${MAX_AMOUNT} of any unit.`) };
-    }
+    if (!fits(ledger.state, command)) return { type: "refused", refusal: TOO_MUCH };
     if (ledger.state.lots.size >= LIMITS.lots) return { type: "refused", refusal: refuse("lot_limit") };
     const seq = ledger.credit(command, now, (at) => ledger.store.addCommand(command.id, text, at));
+    return { type: "credited", seq };
+  }
+
+  async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {
+    const early = this.#mayStillSend(credentials, command);
+    if (!("key" in early)) return early;
+    // Asked before anything is written, as an unknown account is refused and what has left cannot come back.
+    const recipient = () => this.env.ACCOUNT.getByName(command.to);
+    const open = await retrying<Answer<null>>(async () => await recipient().canReceive(command.millicredits));
+    if (!open.ok) return { type: "refused", refusal: open.refusal };
+    // Meanwhile the key may have been revoked, the balance spent, or the same call carried out.
+    const entered = this.#mayStillSend(credentials, command);
+    if (!("key" in entered)) return entered;
+    const { ledger, outgoing } = entered;
+    const now = Date.now();
+    ledger.sweep(now);
+    const sending = decideSending(ledger.state, command.millicredits, GENESIS_PEG, ledger.timeOf(now));
+    if ("refusal" in sending) return { type: "refused", refusal: sending.refusal };
+    const { id, from, to, millicredits, memo } = command;
+    const facts = { id, other: to, millicredits, stripped: sending.stripped, memo };
+    const seq = ledger.send(sending, facts, now, (at) => {
+      ledger.store.addCommand(sendId(id), canonicalText(command), at);
+      outgoing.add(to, { id, from, millicredits, memo });
+    });
+    this.#armAlarm(LIMITS.transferRetryMs);
+    await this.#deliver(outgoing);
+    return { type: "sent", seq, delivered: !outgoing.has(id) };
+  }
+
+  /** Lets a transfer go on, or says how it ended before: refused, or carried out by an earlier call. */
+  #mayStillSend(credentials: Credentials, command: SendCommand): Entered | SendResult {
+    const entered = this.#enter(credentials, "transfer");
+    if (!entered.ok) return { type: "refused", refusal: entered.refusal };
+    const { ledger, outgoing } = entered.value;
+    const before = ledger.store.command(sendId(command.id));
+    if (before !== null && before.command === canonicalText(command)) {
+      return { type: "sent", seq: before.seq, delivered: !outgoing.has(command.id) };
+    }
+    if (before !== null) return { type: "refused", refusal: refuse("id_conflict") };
+    if (command.to === command.from) return { type: "refused", refusal: refuse("transfer_to_self", { param: "to" }) };
+    if (!Number.isSafeInteger(command.millicredits) || command.millicredits <= 0) {
+      return { type: "refused", refusal: badAmount("The amount must be above 0.") };
+    }
+    return entered.value;
+  }
+
+  async #deliver(outgoing: Outgoing): Promise<void> {
+    await outgoing.deliver((id) => this.env.ACCOUNT.getByName(id));
+  }
+
+  async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
+    if (this.#books === null) return refusal(refuse("account_not_found", { param: "to" }));
+    const { state } = this.#books.ledger;
+    return fits(state, { backing: "none", amount: millicredits }) ? { ok: true, value: null } : refusal(TOO_MUCH);
+  }
+
+  async receive(transfer: Transfer): Promise<CreditResult> {
+    const open = await this.canReceive(transfer.millicredits);
+    if (this.#books === null || !open.ok) {
+      return { type: "refused", refusal: open.ok ? refuse("account_not_found") : open.refusal };
+    }
+    const { ledger } = this.#books;
+    const { id, from, millicredits, memo } = transfer;
+    const text = canonicalText(transfer);
+    const before = ledger.store.command(receiveId(from, id));
+    if (before !== null) {
+      return before.command === text
+        ? { type: "credited", seq: before.seq }
+        : { type: "refused", refusal: refuse("id_conflict") };
+    }
+    const facts = { id, other: from, millicredits, stripped: 0 as NanoUsd, memo };
+    const seq = ledger.receive(facts, Date.now(), (at) => ledger.store.addCommand(receiveId(from, id), text, at));
     return { type: "credited", seq };
   }
 
@@ -256,27 +336,31 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
   override async alarm(): Promise<void> {
-    this.#alarmArmed = false;
+    this.#alarmAt = Number.POSITIVE_INFINITY;
     const books = this.#books;
     if (books === null) return;
     const now = Date.now();
-    const { ledger } = books;
+    const { ledger, outgoing } = books;
     ledger.sweep(now);
+    await this.#deliver(outgoing);
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
+    else if (!outgoing.isEmpty) this.#armAlarm(LIMITS.transferRetryMs);
     else if (left === "pending" || ledger.state.holds.size > 0) this.#armAlarm();
   }
 
-  /** One lazy alarm: set at most once per interval, as every alarm that is set costs a row. */
-  #armAlarm(): void {
-    if (this.#alarmArmed) return;
-    this.#alarmArmed = true;
+  /** One lazy alarm: left alone where it rings soon enough, as every alarm that is set costs a row. */
+  #armAlarm(afterMs: number = LIMITS.accountAlarmMs): void {
+    const wanted = Date.now() + afterMs;
+    // One that should have rung long ago has spent its retries.
+    if (this.#alarmAt <= wanted && this.#alarmAt > Date.now() - LIMITS.accountAlarmMs) return;
+    this.#alarmAt = wanted;
     this.ctx.waitUntil(
       this.ctx.storage.getAlarm().then((due) => {
         // An alarm in the past is one whose retries are spent: it would never ring again.
-        if (due === null || due < Date.now() - LIMITS.accountAlarmMs) {
-          return this.ctx.storage.setAlarm(Date.now() + LIMITS.accountAlarmMs);
+        if (due === null || due > wanted || due < Date.now() - LIMITS.accountAlarmMs) {
+          return this.ctx.storage.setAlarm(wanted);
         }
         return undefined;
       }),
@@ -322,7 +406,7 @@ function allotmentOf({ allotment }: AccountState, { draws }: Hold, parameters: P
 }
 
 /** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */
-function fits({ lots }: AccountState, { backing, amount }: CreditCommand): boolean {
+function fits({ lots }: AccountState, { backing, amount }: Pick<CreditCommand, "backing" | "amount">): boolean {
   const total = [...lots.values()].reduce(
     (sum, lot) => sum + BigInt(shown(lot.backing, lot.available + lot.held, GENESIS_PEG)),
     BigInt(shown(backing, Math.min(amount, MAX_AMOUNT), GENESIS_PEG)),
@@ -332,6 +416,17 @@ function fits({ lots }: AccountState, { backing, amount }: CreditCommand): boole
 
 function badAmount(detail: string): Refusal {
   return refuse("invalid_request", { detail, param: "amount" });
+}
+
+const TOO_MUCH = badAmount(`An account holds at most ${MAX_AMOUNT} of any unit.`);
+
+/** Ids of transfers are their makers' own: they must not meet those of credits, nor of other senders. */
+function sendId(id: string): string {
+  return `send/${id}`;
+}
+
+function receiveId(from: AccountId, id: string): string {
+  return `receive/${from}/${id}`;
 }
 
 function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {

@@ -3,8 +3,9 @@
 import type { EntryType } from "../../core/account/entry-types.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Link } from "../../core/account/state.ts";
-import type { JobId } from "../../core/ids.ts";
+import type { AccountId, JobId } from "../../core/ids.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
+import type { Millicredits, NanoUsd } from "../../core/units.ts";
 
 export type { EntryType };
 
@@ -42,6 +43,36 @@ export function lotEntry(
     seq: previous.seq + 1,
     previous: previous.head,
   });
+}
+
+/** Credits that went to another account, or came from one. `nano_usd` is the backing that a sender's top-ups lost. */
+export function transferEntry(
+  direction: "out" | "in",
+  { id, other, millicredits, stripped, memo }: TransferFacts,
+  at: number,
+  previous: Link,
+): string {
+  return canonicalText({
+    v: ENTRY_VERSION,
+    type: "transfer",
+    at,
+    direction,
+    transfer: id,
+    account: other,
+    nano_usd: stripped,
+    millicredits,
+    memo,
+    seq: previous.seq + 1,
+    previous: previous.head,
+  });
+}
+
+export interface TransferFacts {
+  readonly id: string;
+  readonly other: AccountId;
+  readonly millicredits: Millicredits;
+  readonly stripped: NanoUsd;
+  readonly memo: string;
 }
 
 /** The end of a hold that moved no money. */

@@ -7,13 +7,14 @@ import type { HoldDecision } from "../../core/account/hold.ts";
 import { isLive, shown } from "../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
 import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
+import { RECEIVED_LOT, type Sending } from "../../core/account/transfer.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
 import { GENESIS_PEG, type Millicredits, sum } from "../../core/units.ts";
 import type { CreditCommand, PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { sha256Hex } from "../shared/hash.ts";
-import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry } from "./entries.ts";
+import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry, type TransferFacts, transferEntry } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
 
 type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
@@ -161,6 +162,23 @@ export class Ledger {
       lot: { id, kind, backing, granted: amount, expiresAt, concurrency },
     };
     return this.#append(type, body, event, at, null, null, alongside);
+  }
+
+  /** Sends credits away: the debit, and in the same transaction what `alongside` writes. */
+  send(sending: Sending, facts: TransferFacts, now: number, alongside: (seq: number) => void): number {
+    const at = this.timeOf(now);
+    const body = transferEntry("out", facts, at, this.#link());
+    const event: AccountEvent = { type: "sent", transfer: facts.id, draws: sending.draws };
+    return this.#append("transfer", body, event, at, null, null, alongside);
+  }
+
+  /** Takes credits in that another account has sent. */
+  receive(facts: TransferFacts, now: number, alongside: (seq: number) => void): number {
+    const at = this.timeOf(now);
+    const body = transferEntry("in", facts, at, this.#link());
+    const amount = facts.millicredits;
+    const event: AccountEvent = { type: "received", lot: RECEIVED_LOT, kind: "received", amount };
+    return this.#append("transfer", body, event, at, null, null, alongside);
   }
 
   /** The entry that ended a job: its receipt, void, or expiry; a receipt that came after the expiry counts. */

@@ -79,4 +79,13 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   ALTER TABLE keys ADD COLUMN rotated_at INTEGER;
   ALTER TABLE keys ADD COLUMN rotation TEXT;
   `,
+  `
+  -- Transfers that have left here and that the other account has not confirmed: written with their debit, gone with the
+  -- confirmation. transfer is what the other account is told, as JSON.
+  CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    transfer TEXT NOT NULL CHECK (json_valid(transfer))
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

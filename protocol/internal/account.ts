@@ -107,6 +107,29 @@ export type CreditResult =
   | { readonly type: "credited"; readonly seq: number }
   | { readonly type: "refused"; readonly refusal: Refusal };
 
+/** What one account tells another that it has sent. Idempotent by sender and id. */
+export interface Transfer {
+  readonly id: string;
+  readonly from: AccountId;
+  readonly millicredits: Millicredits;
+  readonly memo: string;
+}
+
+export interface SendCommand {
+  /** Made by the caller; the same id never sends twice. */
+  readonly id: string;
+  /** The account that sends, which its object knows by its name alone. */
+  readonly from: AccountId;
+  readonly to: AccountId;
+  readonly millicredits: Millicredits;
+  readonly memo: string;
+}
+
+export type SendResult =
+  /** `delivered` says whether the other account has confirmed; until it has, its own object is asked again and again. */
+  | { readonly type: "sent"; readonly seq: number; readonly delivered: boolean }
+  | { readonly type: "refused"; readonly refusal: Refusal };
+
 /** What a key's owner decides. */
 export interface KeySettings {
   readonly name: string;
@@ -176,6 +199,11 @@ export interface AccountRpc {
    */
   advance(job: JobId, fence: number): Promise<boolean>;
   credit(command: CreditCommand): Promise<CreditResult>;
+  /** Sends credits to another account. Debited at once; credited there exactly once, whatever breaks in between. */
+  send(credentials: Credentials, command: SendCommand): Promise<SendResult>;
+  /** Whether the account exists and could take so much more. */
+  canReceive(millicredits: Millicredits): Promise<Answer<null>>;
+  receive(transfer: Transfer): Promise<CreditResult>;
   balance(credentials: Credentials): Promise<Answer<Balance>>;
   job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>>;
   /** Entries after `after`, oldest first. */

@@ -7,8 +7,8 @@ import { LOT_KINDS } from "../../core/account/lots.ts";
 import { SCOPES } from "../../core/account/scopes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { modelId } from "../catalog.ts";
-import { keyId } from "../ids.ts";
-import { credits, idempotencyKey, queryCount, queryLimit, time, usd, usdInput } from "./common.ts";
+import { accountId, keyId } from "../ids.ts";
+import { credits, creditsInput, idempotencyKey, queryCount, queryLimit, time, usd, usdInput } from "./common.ts";
 
 const backing = z.enum(["usdc", "none"]).meta({
   description: "What stands behind it: USDC in the treasury, or nothing.",
@@ -104,6 +104,24 @@ export const keyRecord = z.object({
 });
 
 export const keyList = z.object({ data: z.array(keyRecord) });
+
+export const sendCredits = z.strictObject({
+  to: accountId.meta({ description: "The account that gets them.", example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
+  amount: creditsInput.meta({ type: "string", description: "Credits, a decimal string.", example: "12.500" }),
+  memo: z.string().max(LIMITS.transferMemoCharacters).optional(),
+  id: idempotencyKey.optional(),
+});
+
+export const transfer = z.object({
+  id: z.string(),
+  to: accountId,
+  amount: credits,
+  memo: z.string(),
+  seq: z.int().meta({ description: "The entry in the sender's ledger.", example: 9 }),
+  state: z
+    .enum(["sent", "delivered"])
+    .meta({ description: "`sent` while the other account could not be reached: the network goes on trying." }),
+});
 
 export const keyName = z.string().min(1).max(LIMITS.keyNameCharacters).meta({ example: "laptop" });
 

@@ -11,8 +11,9 @@ import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { receipts } from "./receipts.ts";
 import { status } from "./status.ts";
+import { transfers } from "./transfers.ts";
 
 export const api = newApi();
 
-for (const noun of [balance, ledger, estimate, keys, jobs, receipts, daemons, connect, status, admin])
+for (const noun of [balance, ledger, transfers, estimate, keys, jobs, receipts, daemons, connect, status, admin])
   api.route("/", noun);

@@ -18,6 +18,8 @@ const COLUMNS = [
   "usd",
   "kind",
   "backing",
+  /** Whom a transfer went to or came from. */
+  "account",
   "job",
   "outcome",
   "lane",
@@ -38,6 +40,8 @@ interface PlainEntry {
   readonly memo?: string;
   readonly job?: string;
   readonly reason?: string;
+  readonly direction?: "in" | "out";
+  readonly account?: string;
 }
 
 // A cell that a spreadsheet would take for a formula gets an apostrophe in front: memos and names are other people's text.
@@ -74,6 +78,9 @@ function receiptRow({ job, outcome, lane, model, usage, charge }: ReceiptBody): 
 function plainRow(type: string, entry: PlainEntry): Row {
   const { kind = "", backing, nano_usd: nano = 0, millicredits: milli = 0, job = "", memo, reason = "" } = entry;
   const row = { kind, job, memo: memo ?? reason };
+  if (type === "transfer" && entry.direction !== undefined) {
+    return { ...row, account: entry.account ?? "", ...moved(entry.direction === "out" ? -milli : milli) };
+  }
   if (backing === undefined) return row;
   const amount: number = shown(backing, backing === "usdc" ? nano : milli, GENESIS_PEG);
   return {

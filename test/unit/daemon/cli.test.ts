@@ -226,6 +226,37 @@ describe("tollmill receipts verify", () => {
   });
 });
 
+describe("tollmill send", () => {
+  const to = "0R7uXmQ2b1vXkYt3Zp9aLc";
+
+  it("says what it would do, and does it with --yes alone", async () => {
+    const bodies: string[] = [];
+    const url = await serveHttp((_request, response, text) => {
+      bodies.push(text);
+      const sent = { ...(JSON.parse(text) as object), amount: "2.500", seq: 7, state: "sent" };
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(sent));
+    });
+    const key = ["--url", url, "--api-key", API_KEY];
+    const asked = await run([...key, "send", to, "2.5"]);
+    expect([asked.code, asked.out, bodies]).toEqual([EXIT.ok, "", []]);
+    const [, id = ""] = /--id (\S+) --yes/.exec(asked.err) ?? [];
+    const sent = await run([...key, "send", to, "2.5", "--id", id, "--memo", "hi", "--yes"]);
+    expect(JSON.parse(bodies[0] ?? "")).toEqual({ id, to, amount: "2.5", memo: "hi" });
+    expect(sent.out).toContain(`2.500 credits to ${to}: sent (entry 7`);
+    expect(sent.err).toContain("the network brings it");
+  });
+
+  it.each([
+    [["send", "nobody", "1", "--yes"], "no account id"],
+    [["send", to, "0", "--yes"], "no amount"],
+    [["send", to, "1.0001", "--yes"], "no amount"],
+    [["send", to], "missing required argument"],
+  ])("refuses %j before anything is sent", async (args, word) => {
+    const { code, err } = await run(["--url", NOWHERE, ...args]);
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining(word) as unknown]);
+  });
+});
+
 describe("tollmill balance and ledger", () => {
   const lot = { id: "starter", kind: "bonus", backing: "none", available: "9.500", held: "0.500", expires_at: null };
   const shown = {
