@@ -124,6 +124,12 @@ export const ERRORS = {
     "The key's budget does not carry this request.",
     "Wait for `reset_at`, use another key, or raise the key's budget.",
   ),
+  nothing_to_reverse: row(
+    409,
+    "conflict_error",
+    "The job has no receipt that charged anything.",
+    "Only a charge can be taken back: GET /api/v1/jobs/{id} tells how the job ended.",
+  ),
   transfer_to_self: row(
     400,
     BAD,

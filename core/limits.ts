@@ -79,6 +79,8 @@ export const LIMITS = {
   /** API keys of one account that are not revoked. */
   apiKeys: 256,
   keyNameCharacters: 64,
+  /** Why something was done that an operator answers for. */
+  reasonCharacters: 256,
   /** Models that one key may be bound to: at 128 characters each, 8 KiB of its row. */
   keyModels: 64,
   /** How long the secret from before a rotation may still be taken: a week, and a day unless a call says otherwise. */

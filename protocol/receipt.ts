@@ -15,7 +15,7 @@ import { RECEIPT_VERSION, type ReceiptBody, receiptBytes } from "../core/receipt
 import { canonicalText, hashText } from "../core/receipt/canonical.ts";
 import { claimBytes } from "../core/receipt/claim.ts";
 import { type Payees, splitCharge } from "../core/split.ts";
-import { type NanoUsd, nanoUsd, type Peg, sum, toMillicreditsCeil } from "../core/units.ts";
+import { type Millicredits, type NanoUsd, nanoUsd, type Peg, sum, toMillicreditsCeil } from "../core/units.ts";
 import { count, daemonId, hash, jobId, pseudonym, signature } from "./ids.ts";
 
 const amount = z.int().min(-9.0e15).max(9.0e15) as unknown as z.ZodType<NanoUsd, number>;
@@ -78,6 +78,13 @@ export const receiptBody = z.strictObject({
   claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),
   seq: positive,
   previous: hash,
+  reversal: z
+    .strictObject({
+      of: hash,
+      reason: z.string().min(1).max(LIMITS.reasonCharacters),
+      by: z.array(z.string().min(1).max(64)).min(1).max(2),
+    })
+    .optional(),
 });
 
 /** A receipt with the network's signature. `body` is the canonical text that was signed, to the byte. */
@@ -197,8 +204,15 @@ function checkMoney(body: ReceiptBody, add: Add): void {
   }
 }
 
-function checkPrice({ price, charge, usage, outcome, claim }: ReceiptBody, add: Add): void {
-  const due = Math.min(price.hold, chargeable(outcome, price.terms, usage));
+function checkPrice(body: ReceiptBody, add: Add): void {
+  const { price, charge, usage, outcome, claim, n, reversal } = body;
+  if ((outcome === "reversed") !== n > 0 || (reversal !== undefined) !== n > 0) {
+    add("price", false, "only a reversal has a number above 0, and it says what it takes back");
+    return;
+  }
+  // What is taken back was charged by the same terms: either way round, it is the price or less, as the hold bounds it.
+  const full = Math.min(price.hold, chargeable(n > 0 ? "completed" : outcome, price.terms, usage));
+  const due = n > 0 ? -full : full;
   const rates =
     price.nano_usd_per_1k === perThousand(price.terms.rate) &&
     price.floor === (price.terms.floor === null ? null : floorPerThousand(price.terms.floor));
@@ -214,15 +228,24 @@ function checkPrice({ price, charge, usage, outcome, claim }: ReceiptBody, add: 
   );
 }
 
-function checkParts({ charge }: ReceiptBody, add: Add): void {
+/** A part of a reversal as it was in the receipt that is taken back. */
+function turnedBack<T extends { nano_usd: NanoUsd; millicredits: Millicredits }>(part: T, n: number): T {
+  if (n === 0) return part;
+  return { ...part, nano_usd: 0 - part.nano_usd, millicredits: 0 - part.millicredits };
+}
+
+function checkParts({ charge, n }: ReceiptBody, add: Add): void {
   const covered = sum(charge.parts.map((part) => part.nano_usd));
   const backed = sum(charge.parts.map((part) => (part.backing === "usdc" ? part.nano_usd : nanoUsd(0))));
   const unbacked = sum(charge.parts.map((part) => part.millicredits));
   const peg = { millicredits: charge.peg.millicredits, nanoUsd: charge.peg.nano_usd };
-  const credits = unbacked + toMillicreditsCeil(backed, peg);
+  const turned = n > 0 ? -1 : 1;
+  const credits = unbacked + turned * toMillicreditsCeil((turned * backed) as NanoUsd, peg);
   add(
     "parts",
-    covered === charge.nano_usd && credits === charge.millicredits && charge.parts.every((part) => isPriced(part, peg)),
+    covered === charge.nano_usd &&
+      credits === charge.millicredits &&
+      charge.parts.every((part) => isPriced(turnedBack(part, n), peg)),
     `parts cover ${covered} of ${charge.nano_usd} nanoUSD and come to ${credits} of ${charge.millicredits} millicredits`,
   );
 }
@@ -237,10 +260,13 @@ function isPriced({ backing, nano_usd, millicredits }: ReceiptBody["charge"]["pa
   return millicredits >= exact && millicredits < exact + LIMITS.lots;
 }
 
-function checkSplit({ lane, charge, split, provider: account }: ReceiptBody, add: Add): void {
+function checkSplit({ lane, charge, split, provider: account, n }: ReceiptBody, add: Add): void {
   const payees: Payees = Object.fromEntries(split.map((line) => [line.role, line.to]));
-  const expected = canonicalText(splitCharge(lane, charge.parts, payees));
+  const parts = charge.parts.map((part) => turnedBack(part, n));
+  const expected = canonicalText(splitCharge(lane, parts, payees));
   const provider = split.find((line) => line.role === "provider");
-  const ok = expected === canonicalText(split) && (provider === undefined || provider.to === account);
+  const ok =
+    expected === canonicalText(split.map((line) => turnedBack(line, n))) &&
+    (provider === undefined || provider.to === account);
   add("split", ok, `${split.length} shares of ${charge.nano_usd} nanoUSD`);
 }

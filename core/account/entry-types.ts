@@ -8,6 +8,7 @@ export const ENTRY_TYPES = [
   "allotment",
   "earned",
   "transfer",
+  "adjustment",
   "expiry",
   "void",
   "hold_expired",

@@ -136,7 +136,7 @@ function decidePlan(
       price,
       promptBound,
       completionCap,
-      draws: draws.map(({ lot, kind, backing, amount }) => ({ lot, kind, backing, amount })),
+      draws: draws.map(({ covers: _, ...rest }) => rest),
     },
   };
 }

@@ -45,6 +45,8 @@ export interface Draw {
   readonly kind: LotKind;
   readonly backing: Backing;
   readonly amount: number;
+  /** When its lot ends, so that a refund can bring back a lot that is gone; absent for a lot that stays. */
+  readonly expiresAt?: number;
 }
 
 /** Something that a price can be drawn from: a lot, or what a hold reserved of one. */
@@ -53,6 +55,7 @@ export interface Source {
   readonly kind: LotKind;
   readonly backing: Backing;
   readonly amount: number;
+  readonly expiresAt?: number;
 }
 
 export interface Drawn {
@@ -86,12 +89,13 @@ export function draw(
   const draws: (Draw & { covers: NanoUsd })[] = [];
   const left: Partial<Record<LotKind, number>> = { ...most };
   let rest: number = price;
-  for (const { lot, kind, backing, amount } of sources) {
+  for (const { amount: available, ...source } of sources) {
+    const { kind, backing } = source;
     if (rest === 0) break;
-    const covers = Math.min(rest, coverage(backing, amount, peg), left[kind] ?? rest) as NanoUsd;
+    const covers = Math.min(rest, coverage(backing, available, peg), left[kind] ?? rest) as NanoUsd;
     if (covers === 0) continue;
     if (left[kind] !== undefined) left[kind] -= covers;
-    draws.push({ lot, kind, backing, amount: backing === "usdc" ? covers : toMillicreditsCeil(covers, peg), covers });
+    draws.push({ ...source, amount: backing === "usdc" ? covers : toMillicreditsCeil(covers, peg), covers });
     rest -= covers;
   }
   return { draws, covered: (price - rest) as NanoUsd };
@@ -109,5 +113,11 @@ export function fundingOrder(lots: Iterable<Lot>, kinds: readonly LotKind[], now
       (a.expiresAt ?? Number.MAX_SAFE_INTEGER) - (b.expiresAt ?? Number.MAX_SAFE_INTEGER) ||
       (a.id < b.id ? -1 : 1),
   );
-  return usable.map((lot) => ({ lot: lot.id, kind: lot.kind, backing: lot.backing, amount: lot.available }));
+  return usable.map(({ id, kind, backing, available, expiresAt }) => ({
+    lot: id,
+    kind,
+    backing,
+    amount: available,
+    ...(expiresAt === null ? {} : { expiresAt }),
+  }));
 }

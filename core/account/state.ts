@@ -90,6 +90,14 @@ export type AccountEvent =
   | { readonly type: "voided"; readonly job: JobId; readonly reason: string }
   | { readonly type: "hold_expired"; readonly job: JobId }
   | { readonly type: "lot_expired"; readonly lot: string; readonly amount: number }
+  /** A receipt that was taken back: what its job was charged returns to the lots it came from. */
+  | {
+      readonly type: "reversed";
+      readonly job: JobId;
+      readonly n: number;
+      readonly refunds: readonly Draw[];
+      readonly payee: string;
+    }
   | { readonly type: "sent"; readonly transfer: string; readonly draws: readonly Draw[] }
   /** Credits that came into a lot that stays: one for all of its kind. */
   | { readonly type: "received"; readonly lot: string; readonly kind: LotKind; readonly amount: number };
@@ -138,6 +146,11 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       release(state, hold, [], 0 as NanoUsd, at);
       break;
     }
+    case "reversed": {
+      for (const refund of event.refunds) bringBack(state, refund);
+      pay(state, event.payee, event.refunds, -1);
+      break;
+    }
     case "sent": {
       for (const { lot, amount } of event.draws) move(state, lot, { available: -amount, held: 0 });
       break;
@@ -180,11 +193,21 @@ function receive(state: AccountState, { lot: id, kind, amount }: AccountEvent & 
   state.lots.set(id, { id, kind, backing: "none", granted, available, held, expiresAt: null, concurrency: 0 });
 }
 
-/** Remembers what a provider was paid out of today's allotment. */
-function pay({ allotment }: AccountState, payee: string, draws: readonly Draw[]): void {
+/** Gives a lot back what was drawn from it; one that was used up stands again, for as long as it had. */
+function bringBack(state: AccountState, { lot: id, kind, backing, amount, ...drawn }: Draw): void {
+  const expiresAt = drawn.expiresAt ?? null;
+  const lot = state.lots.get(id);
+  if (lot !== undefined) lot.available += amount;
+  else
+    state.lots.set(id, { id, kind, backing, granted: amount, available: amount, held: 0, expiresAt, concurrency: 0 });
+}
+
+/** Remembers what a provider was paid out of today's allotment, or gave back to it. */
+function pay({ allotment }: AccountState, payee: string, draws: readonly Draw[], sign: 1 | -1 = 1): void {
   if (allotment === null) return;
   for (const { lot, amount } of draws) {
-    if (lot === allotment.lot) allotment.paid.set(payee, ((allotment.paid.get(payee) ?? 0) + amount) as NanoUsd);
+    if (lot !== allotment.lot) continue;
+    allotment.paid.set(payee, ((allotment.paid.get(payee) ?? 0) + sign * amount) as NanoUsd);
   }
 }
 

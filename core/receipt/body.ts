@@ -71,6 +71,16 @@ export interface ReceiptBody extends Omit<JobFacts, "terms" | "auction" | "payee
   readonly split: readonly SplitLine[];
   readonly seq: number;
   readonly previous: string;
+  /** Only in a receipt that takes another one back: which, and who says so (economics.md §6). */
+  readonly reversal?: Reversal;
+}
+
+export interface Reversal {
+  /** SHA-256 of the body that is taken back, hex. */
+  readonly of: string;
+  readonly reason: string;
+  /** The two operators, or the check that failed. */
+  readonly by: readonly string[];
 }
 
 /**
@@ -131,6 +141,63 @@ export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: 
     },
     usage: { ...inOrder(usage), relayed: usage.relayed },
     v: RECEIPT_VERSION,
+  };
+}
+
+/**
+ * The body of a receipt that takes another one back: the same job with the next number and every amount turned round.
+ * Nothing is edited: both stand in the chain and in the log. `at` is its time.
+ */
+export function composeReversal(
+  original: ReceiptBody,
+  n: number,
+  reversal: Reversal,
+  at: number,
+  previous: Link,
+): ReceiptBody {
+  const { charge, claim, consumer, daemon, digest, fence, job, lane, model, network, price, provider } = original;
+  const turn = <T extends number>(amount: T): T => (amount === 0 ? amount : -amount) as T;
+  // Every key stands in the order of RFC 8785, as in the receipt.
+  return {
+    charge: {
+      millicredits: turn(charge.millicredits),
+      nano_usd: turn(charge.nano_usd),
+      parts: charge.parts.map(({ backing, kind, millicredits, nano_usd }) => ({
+        backing,
+        kind,
+        millicredits: turn(millicredits),
+        nano_usd: turn(nano_usd),
+      })),
+      peg: charge.peg,
+      peg_epoch: charge.peg_epoch,
+    },
+    claim,
+    consumer,
+    daemon,
+    digest,
+    fence,
+    job,
+    lane,
+    model,
+    n,
+    network,
+    outcome: "reversed",
+    previous: previous.head,
+    price,
+    provider,
+    quantization: original.quantization,
+    reversal: { by: [...reversal.by], of: reversal.of, reason: reversal.reason },
+    seq: previous.seq + 1,
+    split: original.split.map(({ backing, millicredits, nano_usd, role, to }) => ({
+      backing,
+      millicredits: turn(millicredits),
+      nano_usd: turn(nano_usd),
+      role,
+      to,
+    })),
+    times: { ...original.times, completed: at },
+    usage: original.usage,
+    v: original.v,
   };
 }
 

@@ -32,13 +32,17 @@ import type {
   KeyView,
   NewKey,
   PostResult,
+  ReverseCommand,
+  ReverseResult,
   Rotation,
   SendCommand,
   SendResult,
   Transfer,
   VoidResult,
 } from "../../protocol/internal/account.ts";
+import { emitError } from "../shared/events.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
+import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { barKey, createKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
@@ -190,6 +194,22 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (ledger.state.lots.size >= LIMITS.lots) return { type: "refused", refusal: refuse("lot_limit") };
     const seq = ledger.credit(command, now, (at) => ledger.store.addCommand(command.id, text, at));
     return { type: "credited", seq };
+  }
+
+  async reverse(command: ReverseCommand): Promise<ReverseResult> {
+    if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
+    const { ledger } = this.#books;
+    const result = ledger.reverse(command, Date.now());
+    if (result.type === "refused") return result;
+    // The log ignores what it has already, and where the queue is away the alarm sends it again.
+    const receipt = await signReceipt(this.env, result.body);
+    for (const message of packReceipts([receipt])) {
+      await this.env.RECEIPTS.send(message, { contentType: "json" }).catch((error: unknown) =>
+        emitError("queue_send_failed", error, { receipts: 1 }),
+      );
+    }
+    this.#armAlarm();
+    return result;
   }
 
   async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {

@@ -8,11 +8,24 @@ import { isLive, shown } from "../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
 import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
 import { RECEIVED_LOT, type Sending } from "../../core/account/transfer.ts";
+import { type Refusal, refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { composeReceipt, type JobFacts, receiptText } from "../../core/receipt/body.ts";
+import {
+  composeReceipt,
+  composeReversal,
+  type JobFacts,
+  type ReceiptBody,
+  receiptText,
+} from "../../core/receipt/body.ts";
 import { GENESIS_PEG, type Millicredits, sum } from "../../core/units.ts";
-import type { CreditCommand, PostResult, VoidResult } from "../../protocol/internal/account.ts";
+import type {
+  CreditCommand,
+  PostResult,
+  ReverseCommand,
+  ReverseResult,
+  VoidResult,
+} from "../../protocol/internal/account.ts";
 import { sha256Hex } from "../shared/hash.ts";
 import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry, type TransferFacts, transferEntry } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
@@ -117,6 +130,28 @@ export class Ledger {
     };
     const seq = this.#append("spent", body, event, at, facts.job, facts.n);
     return this.#posted(body, seq);
+  }
+
+  /**
+   * Takes a job's receipt back: a receipt of its own with every amount turned round, which brings what was charged back to
+   * the lots it came from. What of them has expired expires at once. Idempotent by the job.
+   */
+  reverse({ job, reason, by }: ReverseCommand, now: number): ReverseResult {
+    this.sweep(now);
+    const original = this.ending(job);
+    if (original?.type !== "spent" || original.event.type !== "posted") return refused(refuse("nothing_to_reverse"));
+    const before = this.store.reversalOf(job, original.seq);
+    if (before !== null) return { type: "reversed", body: before.body, seq: before.seq };
+    const { draws, n, payee = "" } = original.event;
+    if (draws.length === 0) return refused(refuse("nothing_to_reverse"));
+    const at = this.timeOf(now);
+    const receipt = JSON.parse(original.body) as ReceiptBody;
+    const reversal = { of: sha256Hex(original.body), reason, by };
+    const body = receiptText(composeReversal(receipt, n + 1, reversal, at, this.#link()));
+    const event: AccountEvent = { type: "reversed", job, n: n + 1, refunds: draws, payee };
+    const seq = this.#append("adjustment", body, event, at, job, n + 1);
+    this.sweep(now);
+    return { type: "reversed", body, seq };
   }
 
   #posted(body: string, seq: number): PostResult {
@@ -229,4 +264,8 @@ export class Ledger {
       this.#broken(error instanceof Error ? error.message : "the event does not fit the state");
     }
   }
+}
+
+function refused(refusal: Refusal): { readonly type: "refused"; readonly refusal: Refusal } {
+  return { type: "refused", refusal };
 }

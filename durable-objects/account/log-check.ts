@@ -86,16 +86,18 @@ function missingOf(store: AccountStore): readonly Missing[] {
 }
 
 function isReceipt(entry: EntryRow): boolean {
-  return entry.type === "spent";
+  return entry.event.type === "posted" || entry.event.type === "reversed";
 }
 
 function keyOf({ event }: EntryRow): string {
-  return event.type === "posted" ? `${event.job}/${event.n}` : "";
+  return event.type === "posted" || event.type === "reversed" ? `${event.job}/${event.n}` : "";
 }
 
 async function inLog(db: D1Database, receipts: readonly EntryRow[]): Promise<Set<string>> {
   if (receipts.length === 0) return new Set();
-  const pairs = receipts.map(({ event }) => (event.type === "posted" ? [event.job, event.n] : []));
+  const pairs = receipts.map(({ event }) =>
+    event.type === "posted" || event.type === "reversed" ? [event.job, event.n] : [],
+  );
   const { results } = await db
     .prepare(
       `SELECT receipts.job || '/' || receipts.n AS key

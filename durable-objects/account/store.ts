@@ -128,6 +128,18 @@ export class AccountStore {
     return row === undefined ? null : entryRow(row);
   }
 
+  /** The entry that took a job's receipt back, which stands after it. It is looked for by hand alone, so a scan will do. */
+  reversalOf(job: JobId, after: number): EntryRow | null {
+    const [row] = this.#sql
+      .exec<RawEntry>(
+        "SELECT seq, at, type, event, body FROM entries WHERE seq > ? AND job = ? AND n > 0 ORDER BY seq LIMIT 1",
+        after,
+        job,
+      )
+      .toArray();
+    return row === undefined ? null : entryRow(row);
+  }
+
   /** The least seq whose entry was made at or after a time; one past the last when there is none. */
   #firstSeqAt(time: number, lastSeq: number): number {
     let low = 1;

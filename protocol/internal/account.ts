@@ -75,6 +75,18 @@ export type PostResult =
   | { readonly type: "posted"; readonly body: string; readonly seq: number; readonly remaining: Millicredits }
   | { readonly type: "refused"; readonly reason: "voided" | "unknown_job" | "superseded" };
 
+/** Takes the receipt of a job back, whole and once. `by` are the two operators, or the check that failed. */
+export interface ReverseCommand {
+  readonly job: JobId;
+  readonly reason: string;
+  readonly by: readonly string[];
+}
+
+export type ReverseResult =
+  /** A repeated call gets the same one. */
+  | { readonly type: "reversed"; readonly body: string; readonly seq: number }
+  | { readonly type: "refused"; readonly refusal: Refusal };
+
 export type VoidResult =
   | { readonly type: "voided" }
   | { readonly type: "already_posted"; readonly body: string }
@@ -199,6 +211,8 @@ export interface AccountRpc {
    */
   advance(job: JobId, fence: number): Promise<boolean>;
   credit(command: CreditCommand): Promise<CreditResult>;
+  /** Idempotent by the job: a receipt is taken back once. */
+  reverse(command: ReverseCommand): Promise<ReverseResult>;
   /** Sends credits to another account. Debited at once; credited there exactly once, whatever breaks in between. */
   send(credentials: Credentials, command: SendCommand): Promise<SendResult>;
   /** Whether the account exists and could take so much more. */

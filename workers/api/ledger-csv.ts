@@ -18,8 +18,6 @@ const COLUMNS = [
   "usd",
   "kind",
   "backing",
-  /** Whom a transfer went to or came from. */
-  "account",
   "job",
   "outcome",
   "lane",
@@ -27,6 +25,8 @@ const COLUMNS = [
   "prompt_tokens",
   "completion_tokens",
   "memo",
+  /** Whom a transfer went to or came from. */
+  "account",
 ] as const;
 
 type Row = Partial<Record<(typeof COLUMNS)[number], string | number>>;
@@ -57,9 +57,8 @@ export function csvRows(entries: readonly EntryRecord[]): string {
 
 function rowOf({ seq, at, type, body }: EntryRecord): Row {
   const row = { seq, at: timeText(at), type };
-  return type === "spent"
-    ? { ...row, ...receiptRow(JSON.parse(body)) }
-    : { ...row, ...plainRow(type, JSON.parse(body)) };
+  const parsed = JSON.parse(body) as ReceiptBody | PlainEntry;
+  return "charge" in parsed ? { ...row, ...receiptRow(parsed) } : { ...row, ...plainRow(type, parsed) };
 }
 
 function receiptRow({ job, outcome, lane, model, usage, charge }: ReceiptBody): Row {

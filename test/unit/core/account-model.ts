@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import { balanceOf } from "../../../core/account/balance.ts";
 import { decideHold } from "../../../core/account/hold.ts";
-import { type Backing, LOT_KINDS, type LotKind } from "../../../core/account/lots.ts";
+import { type Backing, type Draw, LOT_KINDS, type LotKind } from "../../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../../core/account/resolve.ts";
 import {
   type AccountEvent,
@@ -14,11 +14,12 @@ import {
   type Hold,
   type Link,
 } from "../../../core/account/state.ts";
+import { decideSending, RECEIVED_LOT } from "../../../core/account/transfer.ts";
 import type { JobId, KeyId } from "../../../core/ids.ts";
 import { LANES, type Lane } from "../../../core/lanes.ts";
 import { OUTCOMES, type Outcome } from "../../../core/outcome.ts";
 import { withParameters } from "../../../core/parameters.ts";
-import { GENESIS_PEG, type Peg } from "../../../core/units.ts";
+import { GENESIS_PEG, type Millicredits, type Peg } from "../../../core/units.ts";
 import { TEST_TERMS } from "../../support/receipts.ts";
 
 export type Step =
@@ -38,6 +39,9 @@ export type Step =
     }
   | { readonly do: "post"; readonly which: number; readonly outcome: Outcome; readonly completion: number }
   | { readonly do: "void"; readonly which: number }
+  | { readonly do: "reverse"; readonly which: number }
+  | { readonly do: "send"; readonly amount: number; readonly peg: Peg }
+  | { readonly do: "receive"; readonly amount: number }
   | { readonly do: "wait"; readonly ms: number };
 
 const lives = fc.integer({ min: 1, max: 500 });
@@ -72,12 +76,25 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("void" as const), which: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reverse" as const), which: fc.nat(9) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("send" as const),
+      amount: fc.integer({ min: 1, max: 30_000 }),
+      peg: fc.constantFrom(GENESIS_PEG, { millicredits: 7, nanoUsd: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("receive" as const), amount: fc.integer({ min: 1, max: 30_000 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 200 }) }) },
 );
 
 /** What is known of a lot without the code under test: where each unit of it has gone. */
 interface Traced {
-  readonly granted: number;
+  granted: number;
   spent: number;
   expired: number;
 }
@@ -88,6 +105,8 @@ export class Traces {
   readonly events: [AccountEvent, number, Link | undefined][] = [];
   readonly lots = new Map<string, Traced>();
   readonly holds = new Map<JobId, Map<string, number>>();
+  /** Jobs that were charged and not taken back, with what was drawn. */
+  readonly charged: { readonly job: JobId; readonly draws: readonly Draw[] }[] = [];
   now = 1_000;
   #next = 0;
 
@@ -125,17 +144,45 @@ export class Traces {
         this.holds.delete(hold.job);
         return;
       }
+      case "reverse": {
+        const [charged] = this.charged.splice(step.which % Math.max(1, this.charged.length), 1);
+        if (charged === undefined) return;
+        for (const { lot, amount } of charged.draws) this.#trace(lot).spent -= amount;
+        this.apply({ type: "reversed", job: charged.job, n: 1, refunds: charged.draws, payee: "p" });
+        // What came back to a lot whose time is over goes at once, as the ledger lets it.
+        this.#expire();
+        return;
+      }
+      case "send": {
+        const sending = decideSending(this.state, step.amount as Millicredits, step.peg, this.now);
+        if ("refusal" in sending) return;
+        for (const { lot, amount } of sending.draws) this.#trace(lot).spent += amount;
+        this.apply({ type: "sent", transfer: `t ${this.#next++}`, draws: sending.draws });
+        return;
+      }
+      case "receive": {
+        const { amount } = step;
+        const traced = this.lots.get(RECEIVED_LOT);
+        if (traced === undefined) this.lots.set(RECEIVED_LOT, { granted: amount, spent: 0, expired: 0 });
+        else traced.granted += amount;
+        this.apply({ type: "received", lot: RECEIVED_LOT, kind: "received", amount });
+        return;
+      }
       case "wait": {
         this.now += step.ms;
         for (const job of expiredHolds(this.state, this.now)) {
           this.apply({ type: "hold_expired", job });
           this.holds.delete(job);
         }
-        for (const { lot, amount } of expiredLots(this.state, this.now)) {
-          this.apply({ type: "lot_expired", lot, amount });
-          this.#trace(lot).expired += amount;
-        }
+        this.#expire();
       }
+    }
+  }
+
+  #expire(): void {
+    for (const { lot, amount } of expiredLots(this.state, this.now)) {
+      this.apply({ type: "lot_expired", lot, amount });
+      this.#trace(lot).expired += amount;
     }
   }
 
@@ -177,6 +224,7 @@ export class Traces {
     }
     this.apply({ type: "posted", job: hold.job, n: 0, draws: charge.draws, nanoUsd: charge.nanoUsd, payee: "p" });
     this.holds.delete(hold.job);
+    if (charge.draws.length > 0) this.charged.push({ job: hold.job, draws: charge.draws });
   }
 
   #pick(which: number): Hold | undefined {
