@@ -78,6 +78,8 @@ export const LIMITS = {
   packageSlots: 10_000,
   /** API keys of one account that are not revoked. */
   apiKeys: 256,
+  /** Keys of one account in all its time: what each has spent is kept, at 0.3 KiB, in a snapshot row under 2 MiB. */
+  apiKeysEver: 4_096,
   keyNameCharacters: 64,
   /** Why something was done that an operator answers for. */
   reasonCharacters: 256,

@@ -36,6 +36,7 @@ export const PARAMETERS = {
   starterExpiryMs: row(30 * DAY_MS, DAY_MS, 3_650 * DAY_MS, "§6"),
   minimumBalanceMillicredits: row(5_000, 0, 1_000_000_000, "§6"),
   minimumCompletionTokens: row(256, 1, 1_000_000, "§6"),
+  transferLeastMillicredits: row(1_000, 1, 1_000_000_000, "§6"),
   freeCancelMs: row(1_000, 0, 60_000, "§6"),
   movesPerJob: row(2, 0, 10, "§6"),
   firstTokenSlaMs: row(600_000, 1_000, 3_600_000, "§6"),

@@ -81,6 +81,24 @@ export function electricityFloor(floor: ElectricityFloor, tokens: Tokens): NanoU
   return ceilDivBig(numerator, decode * prefill * 3_600_000n * 10n) as NanoUsd;
 }
 
+/**
+ * Whether a floor is at or under a rate for every mix of prompt and completion tokens: for each kind of token by itself. A
+ * comparison of one mix would let another one, which is known only at the end, cost more than its hold, or less than power.
+ */
+export function isFloorWithin(
+  floor: Omit<ElectricityFloor, "prefill_millitokens_per_second"> & {
+    /** Null leaves prompts out. */
+    readonly prefill_millitokens_per_second: number | null;
+  },
+  rate: Rate,
+): boolean {
+  const power = 12_000n * BigInt(floor.watts) * BigInt(floor.nano_usd_per_kwh) * BigInt(rate.per);
+  const within = (perToken: number, speed: number): boolean =>
+    power <= BigInt(perToken) * BigInt(speed) * 3_600_000n * 10n;
+  const { decode_millitokens_per_second: decode, prefill_millitokens_per_second: prefill } = floor;
+  return within(rate.completion, decode) && (prefill === null || within(rate.prompt, prefill));
+}
+
 /** The price of a job: max(rate, floor). */
 export function priceOf(terms: Terms, tokens: Tokens): NanoUsd {
   const price = priceAtRate(terms.rate, tokens);

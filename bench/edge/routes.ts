@@ -63,6 +63,7 @@ async function holdAndPost(request: Request, env: EdgeEnv): Promise<Response> {
     lane: "public",
     lanes: ["public"],
     choosesProvider: false,
+    mostBasisPoints: null,
     allowPaid: false,
     model: "bench",
     body: HASH,

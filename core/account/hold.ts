@@ -130,6 +130,7 @@ function decidePlan(
       key: key.id,
       lane,
       reserved: plan.reserved,
+      maxRate,
       model: command.model,
       body: command.body,
       peg,

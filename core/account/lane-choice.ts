@@ -16,11 +16,13 @@ export interface LaneWish {
   readonly lanes: readonly Lane[];
   /** The catalog's rate. */
   readonly rate: Rate;
+  /** The most that the request pays, in basis points of the catalog's rate; null where it names no maximum. */
+  readonly mostBasisPoints: number | null;
   /** Completion tokens that the request names for each choice, or null. */
   readonly completion: number | null;
-  /** Whether the request says who may serve it. */
+  /** Whether the request says who may serve it, or who may not. */
   readonly choosesProvider: boolean;
-  /** Whether the request or its account lets paid credits be spent beside an allotment. */
+  /** Whether the request lets paid credits be spent beside an allotment. */
   readonly allowPaid: boolean;
 }
 
@@ -77,7 +79,10 @@ function planOf(
     if (slots === null) return unavailable("This account has no package.");
     return {
       ...plan,
-      maxRate: scaledRate(wish.rate, parameters.dedicatedMaxRateBasisPoints),
+      maxRate: scaledRate(
+        wish.rate,
+        Math.min(parameters.dedicatedMaxRateBasisPoints, wish.mostBasisPoints ?? Number.MAX_SAFE_INTEGER),
+      ),
       // An allotment pays no provider that its holder has chosen.
       kinds: wish.choosesProvider ? funding.filter((kind) => kind !== "allotment") : funding,
       reserved: openIn(state, "dedicated") < slots,

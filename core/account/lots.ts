@@ -45,8 +45,6 @@ export interface Draw {
   readonly kind: LotKind;
   readonly backing: Backing;
   readonly amount: number;
-  /** When its lot ends, so that a refund can bring back a lot that is gone; absent for a lot that stays. */
-  readonly expiresAt?: number;
 }
 
 /** Something that a price can be drawn from: a lot, or what a hold reserved of one. */
@@ -55,7 +53,6 @@ export interface Source {
   readonly kind: LotKind;
   readonly backing: Backing;
   readonly amount: number;
-  readonly expiresAt?: number;
 }
 
 export interface Drawn {
@@ -113,11 +110,5 @@ export function fundingOrder(lots: Iterable<Lot>, kinds: readonly LotKind[], now
       (a.expiresAt ?? Number.MAX_SAFE_INTEGER) - (b.expiresAt ?? Number.MAX_SAFE_INTEGER) ||
       (a.id < b.id ? -1 : 1),
   );
-  return usable.map(({ id, kind, backing, available, expiresAt }) => ({
-    lot: id,
-    kind,
-    backing,
-    amount: available,
-    ...(expiresAt === null ? {} : { expiresAt }),
-  }));
+  return usable.map((lot) => ({ lot: lot.id, kind: lot.kind, backing: lot.backing, amount: lot.available }));
 }

@@ -5,7 +5,7 @@ import { isCharged, type Outcome } from "../outcome.ts";
 import { priceAtRate, priceOf, type Terms, type Tokens } from "../pricing.ts";
 import type { ChargePart } from "../split.ts";
 import { GENESIS_PEG, type Millicredits, type NanoUsd, type Peg } from "../units.ts";
-import { type Draw, draw } from "./lots.ts";
+import { type Draw, type Drawn, draw } from "./lots.ts";
 import type { AccountState, Hold } from "./state.ts";
 
 /** What a job is charged: the price of its tokens, never more than its hold, drawn from what the hold reserved. */
@@ -26,9 +26,24 @@ export function chargeHold(hold: Hold | undefined, outcome: Outcome, terms: Term
   if (hold === undefined) return { nanoUsd: 0 as NanoUsd, parts: [], draws: [], peg: GENESIS_PEG };
   const nanoUsd = Math.min(hold.price, chargeable(outcome, terms, tokens)) as NanoUsd;
   // As in the hold, an allotment pays the catalog's rate at most.
-  const { draws, covered } = draw(hold.draws, nanoUsd, hold.peg, { allotment: priceAtRate(terms.rate, tokens) });
+  const first = draw(hold.draws, nanoUsd, hold.peg, { allotment: priceAtRate(terms.rate, tokens) });
+  const { draws, covered } = first.covered === nanoUsd ? first : drawRest(hold, first, nanoUsd);
   if (covered !== nanoUsd) throw new Error(`hold of ${hold.job} does not cover its own charge`);
   return { nanoUsd, parts: partsOf(draws), draws: draws.map(({ covers: _, ...rest }) => rest), peg: hold.peg };
+}
+
+/** What a bound of the first drawing left uncovered, from whatever else the hold reserved: prices round by a unit. */
+function drawRest(hold: Hold, first: Drawn, nanoUsd: NanoUsd): Drawn {
+  const taken = new Map(first.draws.map(({ lot, amount }) => [lot, amount]));
+  const left = hold.draws.map((each) => ({ ...each, amount: each.amount - (taken.get(each.lot) ?? 0) }));
+  const rest = draw(left, (nanoUsd - first.covered) as NanoUsd, hold.peg);
+  const draws = new Map(first.draws.map((each) => [each.lot, each]));
+  for (const each of rest.draws) {
+    const before = draws.get(each.lot);
+    const covers = ((before?.covers ?? 0) + each.covers) as NanoUsd;
+    draws.set(each.lot, { ...each, amount: (before?.amount ?? 0) + each.amount, covers });
+  }
+  return { draws: [...draws.values()], covered: (first.covered + rest.covered) as NanoUsd };
 }
 
 /** Adds up draws of one kind and backing into the parts that a receipt lists. */

@@ -6,6 +6,7 @@
 
 import type { JobId, KeyId } from "../ids.ts";
 import type { Lane } from "../lanes.ts";
+import type { Rate } from "../pricing.ts";
 import type { NanoUsd, Peg } from "../units.ts";
 import { NO_SPENDING, type Spending, withEnded, withHeld } from "./budget.ts";
 import type { Draw, Lot, LotKind } from "./lots.ts";
@@ -21,6 +22,8 @@ export interface Hold {
   readonly lane: Lane;
   /** Whether it runs in a slot that a package has reserved (economics.md §8). */
   readonly reserved: boolean;
+  /** The highest rate that it may be served at; absent in holds from before lanes had one of their own. */
+  readonly maxRate?: Rate;
   readonly model: string;
   /** SHA-256 of the request's body in hex: the same idempotency key must bring the same body. */
   readonly body: string;
@@ -74,6 +77,12 @@ export function emptyAccount(): AccountState {
   };
 }
 
+/** What returns to a lot, with what the lot needs to stand again where it was used up. */
+export interface Refund extends Draw {
+  readonly expiresAt: number | null;
+  readonly concurrency: number;
+}
+
 /** What happened, with all that the fold needs. Entry events come with their place in the chain. */
 export type AccountEvent =
   | { readonly type: "held"; readonly hold: Hold }
@@ -95,7 +104,7 @@ export type AccountEvent =
       readonly type: "reversed";
       readonly job: JobId;
       readonly n: number;
-      readonly refunds: readonly Draw[];
+      readonly refunds: readonly Refund[];
       readonly payee: string;
     }
   | { readonly type: "sent"; readonly transfer: string; readonly draws: readonly Draw[] }
@@ -194,12 +203,10 @@ function receive(state: AccountState, { lot: id, kind, amount }: AccountEvent & 
 }
 
 /** Gives a lot back what was drawn from it; one that was used up stands again, for as long as it had. */
-function bringBack(state: AccountState, { lot: id, kind, backing, amount, ...drawn }: Draw): void {
-  const expiresAt = drawn.expiresAt ?? null;
-  const lot = state.lots.get(id);
-  if (lot !== undefined) lot.available += amount;
-  else
-    state.lots.set(id, { id, kind, backing, granted: amount, available: amount, held: 0, expiresAt, concurrency: 0 });
+function bringBack(state: AccountState, { lot: id, amount, ...lot }: Refund): void {
+  const standing = state.lots.get(id);
+  if (standing !== undefined) standing.available += amount;
+  else state.lots.set(id, { ...lot, id, granted: amount, available: amount, held: 0 });
 }
 
 /** Remembers what a provider was paid out of today's allotment, or gave back to it. */
@@ -233,6 +240,13 @@ export function dump(state: AccountState): string {
   });
 }
 
+/** What keys have reserved, for a state from before that was kept. */
+function spendingOf(holds: readonly Hold[]): Map<KeyId, Spending> {
+  const spending = new Map<KeyId, Spending>();
+  for (const { key, price } of holds) spending.set(key, withHeld(spending.get(key) ?? NO_SPENDING, price));
+  return spending;
+}
+
 type Dumped = Omit<AccountState, "lots" | "holds" | "spending" | "allotment"> & {
   readonly lots: (Omit<Lot, "concurrency"> & { readonly concurrency?: number })[];
   readonly holds: Hold[];
@@ -248,7 +262,7 @@ export function restore(json: string): AccountState {
     // What was written before lots had a concurrency, and accounts an allotment, has neither.
     lots: new Map(raw.lots.map((lot) => [lot.id, { ...lot, concurrency: lot.concurrency ?? 0 }])),
     holds: new Map(raw.holds.map((hold) => [hold.job, hold])),
-    spending: new Map(raw.spending ?? []),
+    spending: raw.spending === undefined ? spendingOf(raw.holds) : new Map(raw.spending),
     allotment: raw.allotment == null ? null : { ...raw.allotment, paid: new Map(raw.allotment.paid) },
   };
 }

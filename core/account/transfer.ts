@@ -16,8 +16,11 @@ import type { AccountState } from "./state.ts";
 /** What may be sent, in the order in which it is drawn: what has no backing first. */
 export const SENDABLE: readonly LotKind[] = ["received", "earned", "topup"];
 
-/** The lot that all received credits come to: they never expire, so one is enough for any number of transfers. */
-export const RECEIVED_LOT = "received";
+/**
+ * The lot that all received credits come to: they never expire, so one is enough for any number of transfers. No client can
+ * make an id with a slash in it, so no credit's lot has this name.
+ */
+export const RECEIVED_LOT = "/received";
 
 export interface Sending {
   readonly draws: readonly Draw[];

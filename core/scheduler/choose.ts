@@ -1,8 +1,8 @@
 /** Which daemon serves a job at a fixed price (economics.md §§3, 9). Scores and draws come with the market's routing. */
 
 import { type Refusal, refuse } from "../errors.ts";
-import { WHOLE } from "../lanes.ts";
-import { electricityFloor, floorPerThousand, perThousand, priceAtRate } from "../pricing.ts";
+import { LANE_TABLE, WHOLE } from "../lanes.ts";
+import { floorPerThousand, isFloorWithin, perThousand } from "../pricing.ts";
 import { type BasisPoints, formatUsd, mulDivFloor, type NanoUsd } from "../units.ts";
 import type { Daemon } from "./daemon.ts";
 import type { WaitingJob } from "./waiting-job.ts";
@@ -33,8 +33,18 @@ export function obstacle(
   if (!job.features.every(({ feature }) => daemon.features.includes(feature))) return "feature";
   if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
   // A provider never serves at a loss.
-  if (electricityFloor(daemon.floor, job.estimate) > priceAtRate(job.maxRate, job.estimate)) return "floor";
+  if (!paysItsPower(daemon, job)) return "floor";
   return null;
+}
+
+/**
+ * Whether a job pays a daemon's electricity whatever its mix of tokens turns out to be. Where the price is fixed a catalog
+ * may say that prompts cost nothing; their power is then the provider's, who knows it.
+ */
+function paysItsPower({ floor }: Daemon, { maxRate, flow }: WaitingJob): boolean {
+  if (isFloorWithin(floor, maxRate)) return true;
+  const free = maxRate.prompt === 0 && LANE_TABLE[flow.lane].price !== "effective";
+  return free && isFloorWithin({ ...floor, prefill_millitokens_per_second: null }, maxRate);
 }
 
 /** Whether a daemon could serve a job once it has a free slot. */
@@ -83,7 +93,7 @@ export function whyNobody(daemons: Iterable<Daemon>, job: WaitingJob): Refusal {
   const tooCheap = all.filter((_, index) => obstacles[index] === "floor");
   if (tooCheap.length > 0) {
     const lowest = Math.min(...tooCheap.map((daemon) => floorPerThousand(daemon.floor))) as NanoUsd;
-    const metadata = { lowest_ask: formatUsd(lowest), max_price: formatUsd(perThousand(job.rate)) };
+    const metadata = { lowest_ask: formatUsd(lowest), max_price: formatUsd(perThousand(job.maxRate)) };
     return refuse("no_bid", { metadata });
   }
   if (obstacles.includes("failed_before")) return refuse("provider_failed");

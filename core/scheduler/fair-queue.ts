@@ -30,10 +30,12 @@ interface Node {
 /** Flows that wait for nothing are forgotten beyond this number, the ones that are furthest behind first. */
 const IDLE_FLOWS = 4_096;
 
-export class FairQueue<Job extends { readonly job: JobId; readonly flow: Flow }> {
+export class FairQueue<Job extends { readonly job: JobId; readonly flow: Flow; readonly reserved: boolean }> {
   readonly #parameters: Parameters;
   readonly #root: Node;
   readonly #jobs = new Map<JobId, Job>();
+  /** Jobs in reserved slots: they stand in no flow, and their shares are not counted. In the order in which they came. */
+  readonly #reserved = new Map<JobId, Job>();
 
   constructor(parameters: Parameters) {
     this.#parameters = parameters;
@@ -50,13 +52,17 @@ export class FairQueue<Job extends { readonly job: JobId; readonly flow: Flow }>
 
   add(job: Job): void {
     if (this.#jobs.has(job.job)) throw new Error(`job ${job.job} waits already`);
+    this.#jobs.set(job.job, job);
+    if (job.reserved) {
+      this.#reserved.set(job.job, job);
+      return;
+    }
     const leaf = this.#leaf(job.flow);
     for (let at: Node | null = leaf; at !== null; at = at.parent) {
       if (at.waiting === 0 && at.parent !== null) lift(at, at.parent);
       at.waiting += 1;
     }
     leaf.jobs.set(job.job, job);
-    this.#jobs.set(job.job, job);
   }
 
   /** Takes a job out, whether it is dispatched or withdrawn. */
@@ -64,6 +70,7 @@ export class FairQueue<Job extends { readonly job: JobId; readonly flow: Flow }>
     const job = this.#jobs.get(id);
     if (job === undefined) return undefined;
     this.#jobs.delete(id);
+    if (this.#reserved.delete(id)) return job;
     const leaf = this.#leaf(job.flow);
     leaf.jobs.delete(id);
     for (let at: Node | null = leaf; at !== null; at = at.parent) at.waiting -= 1;
@@ -87,6 +94,7 @@ export class FairQueue<Job extends { readonly job: JobId; readonly flow: Flow }>
 
   /** The waiting jobs in the order in which they should be dispatched now. */
   *inOrder(): Generator<Job> {
+    yield* this.#reserved.values();
     yield* this.#walk(this.#root);
   }
 

@@ -22,7 +22,7 @@ export interface Lease {
   readonly daemon: DaemonId;
   /** Whose job it is. */
   readonly account: AccountId;
-  /** Where it was charged; null for a lease that was adopted from a relay. */
+  /** Where it was charged; null for a lease that was adopted from a relay, and for one in a reserved slot. */
   readonly flow: Flow | null;
   readonly units: number;
   readonly leaseUntil: number;
@@ -136,13 +136,13 @@ export class Pool {
     this.#queue.remove(job.job);
     this.#endLease(job.job, null, now);
     const units = this.#units(job.estimate);
-    this.#queue.charge(job.flow, units);
+    if (!job.reserved) this.#queue.charge(job.flow, units);
     const lease: Lease = {
       job: job.job,
       fence,
       daemon: daemon.daemon,
       account: job.account,
-      flow: job.flow,
+      flow: job.reserved ? null : job.flow,
       units,
       leaseUntil: now + LIMITS.leaseMs,
       expiresAt: job.holdExpiresAt,

@@ -9,6 +9,8 @@ export interface WaitingJob {
   readonly job: JobId;
   readonly account: AccountId;
   readonly flow: Flow;
+  /** It runs in a slot that its account's package has reserved, and so goes ahead of everything (economics.md §8). */
+  readonly reserved: boolean;
   /** The catalog's rate, and the highest that it may be served at. */
   readonly rate: Rate;
   readonly maxRate: Rate;

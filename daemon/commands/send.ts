@@ -27,9 +27,12 @@ export async function send(context: Context, to: string, amount: string, flags: 
     terminal.err(
       `This would send ${amount} credits to ${to}. They cannot be taken back, and lose what stands behind them.`,
     );
-    terminal.err(`To send them: tollmill send ${to} ${amount} --id ${id} --yes`);
+    const memo = flags.memo === "" ? "" : ` --memo ${JSON.stringify(flags.memo)}`;
+    terminal.err(`To send them: tollmill send ${to} ${amount}${memo} --id ${id} --yes`);
     return EXIT.ok;
   }
+  // Before the call: whoever does not see its answer sends the same again under this id, and nothing twice.
+  if (flags.id === undefined) terminal.err(`Sending under --id ${id}`);
   const body = { id, to, amount, memo: flags.memo };
   const sent = await callJson(await settingsOf(context, flags), "/api/v1/transfers", transfer, {
     method: "POST",

@@ -5,7 +5,7 @@ import { shown } from "../../core/account/lots.ts";
 import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
-import { decideSending } from "../../core/account/transfer.ts";
+import { decideSending, type Sending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
 import { WHOLE } from "../../core/lanes.ts";
@@ -13,7 +13,15 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
-import { GENESIS_PEG, MAX_AMOUNT, type Millicredits, mulDivFloor, type NanoUsd, sum } from "../../core/units.ts";
+import {
+  formatCredits,
+  GENESIS_PEG,
+  MAX_AMOUNT,
+  type Millicredits,
+  mulDivFloor,
+  type NanoUsd,
+  sum,
+} from "../../core/units.ts";
 import type {
   AccountRpc,
   AllotmentTerms,
@@ -99,7 +107,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const books = this.#books ?? this.#load();
     const opened = books.keys.byId(key.id) === null;
     if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
-    if (opened) books.keys.add(key, Date.now());
+    if (opened) books.keys.add(key, null, Date.now());
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
     }
@@ -213,33 +221,40 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {
-    const early = this.#mayStillSend(credentials, command);
-    if (!("key" in early)) return early;
+    const early = this.#maySend(credentials, command);
+    if (!("sending" in early)) return early;
+    const { key, ledger: books } = early;
+    const limit = key.requestsPerMinute ?? LIMITS.requestsPerMinute;
+    const taken = takeJob(this.#quotas.get(key.id), limit, books.timeOf(Date.now()));
+    this.#quotas.set(key.id, taken.window);
+    if (!taken.ok) return { type: "refused", refusal: refuse("rate_limited") };
     // Asked before anything is written, as an unknown account is refused and what has left cannot come back.
     const recipient = () => this.env.ACCOUNT.getByName(command.to);
     const open = await retrying<Answer<null>>(async () => await recipient().canReceive(command.millicredits));
     if (!open.ok) return { type: "refused", refusal: open.refusal };
     // Meanwhile the key may have been revoked, the balance spent, or the same call carried out.
-    const entered = this.#mayStillSend(credentials, command);
-    if (!("key" in entered)) return entered;
-    const { ledger, outgoing } = entered;
+    const still = this.#maySend(credentials, command);
+    if (!("sending" in still)) return still;
+    const { ledger, outgoing, sending } = still;
     const now = Date.now();
-    ledger.sweep(now);
-    const sending = decideSending(ledger.state, command.millicredits, GENESIS_PEG, ledger.timeOf(now));
-    if ("refusal" in sending) return { type: "refused", refusal: sending.refusal };
     const { id, from, to, millicredits, memo } = command;
     const facts = { id, other: to, millicredits, stripped: sending.stripped, memo };
     const seq = ledger.send(sending, facts, now, (at) => {
       ledger.store.addCommand(sendId(id), canonicalText(command), at);
       outgoing.add(to, { id, from, millicredits, memo });
     });
-    this.#armAlarm(LIMITS.transferRetryMs);
-    await this.#deliver(outgoing);
+    // In the turn of the debit, so that no crash leaves a transfer without an alarm that brings it.
+    const due = Date.now() + LIMITS.transferRetryMs;
+    if (due < this.#alarmAt) {
+      this.#alarmAt = due;
+      this.ctx.waitUntil(this.ctx.storage.setAlarm(due));
+    }
+    await outgoing.deliver((other) => this.env.ACCOUNT.getByName(other), id);
     return { type: "sent", seq, delivered: !outgoing.has(id) };
   }
 
-  /** Lets a transfer go on, or says how it ended before: refused, or carried out by an earlier call. */
-  #mayStillSend(credentials: Credentials, command: SendCommand): Entered | SendResult {
+  /** Lets a transfer go on with what it draws, or says how it ends: refused, or carried out by an earlier call. */
+  #maySend(credentials: Credentials, command: SendCommand): (Entered & { readonly sending: Sending }) | SendResult {
     const entered = this.#enter(credentials, "transfer");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, outgoing } = entered.value;
@@ -249,14 +264,14 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     }
     if (before !== null) return { type: "refused", refusal: refuse("id_conflict") };
     if (command.to === command.from) return { type: "refused", refusal: refuse("transfer_to_self", { param: "to" }) };
-    if (!Number.isSafeInteger(command.millicredits) || command.millicredits <= 0) {
-      return { type: "refused", refusal: badAmount("The amount must be above 0.") };
+    const least = this.#parameters.transferLeastMillicredits as Millicredits;
+    if (!Number.isSafeInteger(command.millicredits) || command.millicredits < least) {
+      return { type: "refused", refusal: badAmount(`At least ${formatCredits(least)} credits can be sent.`) };
     }
-    return entered.value;
-  }
-
-  async #deliver(outgoing: Outgoing): Promise<void> {
-    await outgoing.deliver((id) => this.env.ACCOUNT.getByName(id));
+    const now = Date.now();
+    ledger.sweep(now);
+    const sending = decideSending(ledger.state, command.millicredits, GENESIS_PEG, ledger.timeOf(now));
+    return "refusal" in sending ? { type: "refused", refusal: sending.refusal } : { ...entered.value, sending };
   }
 
   async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
@@ -266,10 +281,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async receive(transfer: Transfer): Promise<CreditResult> {
-    const open = await this.canReceive(transfer.millicredits);
-    if (this.#books === null || !open.ok) {
-      return { type: "refused", refusal: open.ok ? refuse("account_not_found") : open.refusal };
-    }
+    if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
     const { ledger } = this.#books;
     const { id, from, millicredits, memo } = transfer;
     const text = canonicalText(transfer);
@@ -279,6 +291,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
         ? { type: "credited", seq: before.seq }
         : { type: "refused", refusal: refuse("id_conflict") };
     }
+    if (!fits(ledger.state, { backing: "none", amount: millicredits })) return { type: "refused", refusal: TOO_MUCH };
     const facts = { id, other: from, millicredits, stripped: 0 as NanoUsd, memo };
     const seq = ledger.receive(facts, Date.now(), (at) => ledger.store.addCommand(receiveId(from, id), text, at));
     return { type: "credited", seq };
@@ -292,8 +305,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return { ok: true, value: balanceOf(entered.value.ledger.state, GENESIS_PEG, now) };
   }
 
-  async job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>> {
-    const entered = this.#enter(credentials, "inference", "read");
+  async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
+    const entered = this.#enter(credentials, ...scopes);
     if (!entered.ok) return entered;
     const { ledger } = entered.value;
     ledger.sweep(Date.now());
@@ -328,7 +341,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>> {
-    return this.#manage(credentials, ({ keys }) => rotateKey(keys, id, rotation, Date.now()));
+    return this.#manage(credentials, ({ keys, key: by }) => rotateKey(keys, by, id, rotation, Date.now()));
   }
 
   async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
@@ -362,11 +375,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
-    await this.#deliver(outgoing);
+    await outgoing.deliver((other) => this.env.ACCOUNT.getByName(other));
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
-    else if (!outgoing.isEmpty) this.#armAlarm(LIMITS.transferRetryMs);
+    else if (!outgoing.isEmpty) this.#armAlarm(outgoing.retryMs());
     else if (left === "pending" || ledger.state.holds.size > 0) this.#armAlarm();
   }
 
@@ -411,10 +424,22 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 }
 
 function heldTerms(hold: Hold, remaining: Millicredits, allotment: AllotmentTerms | null): HeldTerms {
-  const { lane, reserved, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
+  const { lane, reserved, maxRate = null, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
   const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
   const unbacked = draws.some(({ backing }) => backing === "none");
-  return { lane, reserved, allotment, price, promptBound, completionCap, expiresAt, held, remaining, unbacked };
+  return {
+    lane,
+    reserved,
+    maxRate,
+    allotment,
+    price,
+    promptBound,
+    completionCap,
+    expiresAt,
+    held,
+    remaining,
+    unbacked,
+  };
 }
 
 /** What bounds the payees of a hold's allotment: only those are named who have had what one payee may always have. */

@@ -23,7 +23,7 @@ export function termsOf({ id, models, budget }: StoredKey): KeyTerms {
 
 /** A key as its account's owner sees it, with what it has spent of its budget. */
 export function viewOf(key: StoredKey, { spending }: AccountState, now: number): KeyView {
-  const { secretHash: _, old, rotation: _rotation, ...record } = key;
+  const { secretHash: _, old, rotations: _rotations, made: _made, ...record } = key;
   const own = spending.get(key.id) ?? NO_SPENDING;
   return {
     ...record,
@@ -37,49 +37,75 @@ export function viewOf(key: StoredKey, { spending }: AccountState, now: number):
 export function createKey(keys: Keyring, by: StoredKey, key: NewKey, now: number): Answer<StoredKey> {
   const wanted = { ...key, scopes: key.scopes ?? DEFAULT_SCOPES };
   const before = keys.byId(key.id);
-  if (before !== null) return isSame(before, wanted) ? { ok: true, value: before } : no(refuse("id_conflict"));
-  const beyond = wanted.scopes.find((scope) => !by.scopes.includes(scope));
-  if (beyond !== undefined) return no(lacks(beyond));
-  if (keys.live >= LIMITS.apiKeys) {
-    return no(refuse("key_limit", { detail: `An account has at most ${LIMITS.apiKeys} keys.` }));
+  const made = shapeOf(wanted);
+  if (before !== null) return before.made === made ? { ok: true, value: before } : no(refuse("id_conflict"));
+  const excess = beyond(by, { scopes: wanted.scopes, expiresAt: wanted.expiresAt ?? null });
+  if (excess !== null) return no(excess);
+  const loose = boundManager({ scopes: wanted.scopes, models: wanted.models ?? null, budget: wanted.budget ?? null });
+  if (loose !== null) return no(loose);
+  if (keys.live >= LIMITS.apiKeys || keys.list().length >= LIMITS.apiKeysEver) {
+    const detail = `An account has at most ${LIMITS.apiKeys} keys, and ${LIMITS.apiKeysEver} with those that were revoked.`;
+    return no(refuse("key_limit", { detail }));
   }
-  return { ok: true, value: keys.add(wanted, now) };
+  return { ok: true, value: keys.add(wanted, made, now) };
 }
 
-/** Changes what is named of a key's settings. A revoked key stays as it was. */
+/** Changes what is named of another key's settings. A revoked key stays as it was. */
 export function updateKey(keys: Keyring, by: StoredKey, id: KeyId, changes: Partial<KeySettings>): Answer<StoredKey> {
-  const key = keys.byId(id);
-  if (key === null) return no(refuse("key_not_found"));
-  if (key.revokedAt !== null) return no(refuse("key_not_found", { detail: "This key was revoked." }));
-  const beyond = changes.scopes?.find((scope) => !by.scopes.includes(scope));
-  if (beyond !== undefined) return no(lacks(beyond));
-  return { ok: true, value: keys.update(key, changes) };
+  const found = changeable(keys, by, id);
+  if (!found.ok) return found;
+  if (id === by.id) return no(refuse("forbidden", { detail: "A key cannot change its own settings." }));
+  const wanted = { ...found.value, ...changes };
+  const refusal = beyond(by, wanted) ?? boundManager(wanted);
+  return refusal === null ? { ok: true, value: keys.update(found.value, changes) } : no(refusal);
 }
 
 /** Gives a key a new secret; the same call again finds it done. */
-export function rotateKey(keys: Keyring, id: KeyId, rotation: Rotation, now: number): Answer<StoredKey> {
+export function rotateKey(keys: Keyring, by: StoredKey, id: KeyId, rotation: Rotation, now: number): Answer<StoredKey> {
+  const found = changeable(keys, by, id);
+  if (!found.ok || found.value.rotations.includes(rotation.id)) return found;
+  return { ok: true, value: keys.rotate(found.value, rotation.secretHash, rotation.id, rotation.overlapMs, now) };
+}
+
+/** A key that another one may change: no key touches one that may do more than itself. */
+function changeable(keys: Keyring, by: StoredKey, id: KeyId): Answer<StoredKey> {
   const key = keys.byId(id);
   if (key === null) return no(refuse("key_not_found"));
   if (key.revokedAt !== null) return no(refuse("key_not_found", { detail: "This key was revoked." }));
-  if (key.rotation === rotation.id) return { ok: true, value: key };
-  return { ok: true, value: keys.rotate(key, rotation.secretHash, rotation.id, rotation.overlapMs, now) };
+  const more = id === by.id ? null : beyond(by, key);
+  return more === null ? { ok: true, value: key } : no(more);
 }
 
-function isSame(key: StoredKey, wanted: NewKey): boolean {
-  const shape = ({ name, requestsPerMinute, scopes, models, expiresAt, budget }: NewKey | StoredKey) =>
-    canonicalText({
-      name,
-      requestsPerMinute: requestsPerMinute ?? null,
-      scopes,
-      models: models ?? null,
-      expiresAt: expiresAt ?? null,
-      budget: budget ?? null,
-    });
-  return shape(key) === shape(wanted);
+/** Why a key cannot give, or touch, what is more than it has itself; null where it is not. */
+function beyond(by: StoredKey, { scopes, expiresAt }: Pick<KeySettings, "scopes" | "expiresAt">): Refusal | null {
+  const scope = scopes.find((each) => !by.scopes.includes(each));
+  if (scope !== undefined) {
+    const detail = `The key that asks lacks the scope \`${scope}\` itself.`;
+    return refuse("forbidden", { detail, param: "scopes" });
+  }
+  if (by.expiresAt === null || (expiresAt !== null && expiresAt <= by.expiresAt)) return null;
+  const detail = "The key that asks expires earlier itself.";
+  return refuse("forbidden", { detail, param: "expires_at" });
 }
 
-function lacks(scope: Scope): Refusal {
-  return refuse("forbidden", { detail: `The key that asks lacks the scope \`${scope}\` itself.`, param: "scopes" });
+/** A key that makes keys could lift every bound of its own by making another one, so it has none. */
+function boundManager({ scopes, models, budget }: Pick<KeySettings, "scopes" | "models" | "budget">): Refusal | null {
+  if (!scopes.includes("manage") || (models === null && budget === null)) return null;
+  const detail =
+    "A key with the scope `manage` can make other keys, so a budget or a list of models would not bind it.";
+  return refuse("invalid_request", { detail, param: budget === null ? "models" : "budget" });
+}
+
+/** What a key was made with, to tell a repeated call from another one. */
+function shapeOf({ name, requestsPerMinute, scopes, models, expiresAt, budget }: NewKey): string {
+  return canonicalText({
+    name,
+    requestsPerMinute: requestsPerMinute ?? null,
+    scopes,
+    models: models ?? null,
+    expiresAt: expiresAt ?? null,
+    budget: budget ?? null,
+  });
 }
 
 function no(refusal: Refusal): { readonly ok: false; readonly refusal: Refusal } {

@@ -10,7 +10,10 @@ export interface StoredKey extends KeyRecord {
   readonly secretHash: string;
   /** The secret before the last rotation, and until when it is still taken. */
   readonly old: { readonly secretHash: string; readonly until: number } | null;
-  readonly rotation: string | null;
+  /** The names of the calls that rotated it. */
+  readonly rotations: readonly string[];
+  /** What it was made with; null for a key from before there was more than a name. */
+  readonly made: string | null;
 }
 
 interface RawKey extends Record<string, SqlStorageValue> {
@@ -27,8 +30,12 @@ interface RawKey extends Record<string, SqlStorageValue> {
   old_secret_hash: string | null;
   old_until: number | null;
   rotated_at: number | null;
-  rotation: string | null;
+  rotations: string | null;
+  made: string | null;
 }
+
+/** Names of rotations that are remembered, so that a call that comes again late is still known. */
+const ROTATIONS_KEPT = 32;
 
 export class Keyring {
   readonly #sql: SqlStorage;
@@ -70,8 +77,8 @@ export class Keyring {
     return this.list().filter((key) => key.revokedAt === null).length;
   }
 
-  /** Adds a key. What it does not name is unbounded; scopes that are not named are all. */
-  add(key: NewKey, now: number): StoredKey {
+  /** Adds a key. What it does not name is unbounded; scopes that are not named are all. `made` tells it from another. */
+  add(key: NewKey, made: string | null, now: number): StoredKey {
     const { id, secretHash } = key;
     const stored: StoredKey = {
       ...settingsOf(key),
@@ -81,15 +88,9 @@ export class Keyring {
       revokedAt: null,
       rotatedAt: null,
       old: null,
-      rotation: null,
+      rotations: [],
+      made,
     };
-    this.#sql.exec(
-      "INSERT INTO keys (id, name, secret_hash, created_at) VALUES (?, ?, ?, ?)",
-      id,
-      key.name,
-      secretHash,
-      now,
-    );
     return this.#write(stored);
   }
 
@@ -104,17 +105,28 @@ export class Keyring {
 
   /** Gives a key a new secret; the one before is taken for `overlapMs` more. `rotation` names the call. */
   rotate(key: StoredKey, secretHash: string, rotation: string, overlapMs: number, now: number): StoredKey {
-    if (key.old !== null) this.#byHash.delete(key.old.secretHash);
     const old = { secretHash: key.secretHash, until: now + overlapMs };
-    return this.#write({ ...key, secretHash, old, rotation, rotatedAt: now });
+    const rotations = [...key.rotations, rotation].slice(-ROTATIONS_KEPT);
+    const rotated = this.#write({ ...key, secretHash, old, rotations, rotatedAt: now });
+    if (key.old !== null) this.#byHash.delete(key.old.secretHash);
+    return rotated;
   }
 
+  /** Writes a key whole, in one statement: half of one would be a key without its bounds. */
   #write(key: StoredKey): StoredKey {
     this.#sql.exec(
-      `UPDATE keys SET name = ?, secret_hash = ?, revoked_at = ?, requests_per_minute = ?, scopes = ?, models = ?,
-         expires_at = ?, budget = ?, old_secret_hash = ?, old_until = ?, rotated_at = ?, rotation = ? WHERE id = ?`,
+      `INSERT INTO keys (id, name, secret_hash, created_at, revoked_at, requests_per_minute, scopes, models, expires_at,
+         budget, old_secret_hash, old_until, rotated_at, rotations, made)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
+         revoked_at = excluded.revoked_at, requests_per_minute = excluded.requests_per_minute, scopes = excluded.scopes,
+         models = excluded.models, expires_at = excluded.expires_at, budget = excluded.budget,
+         old_secret_hash = excluded.old_secret_hash, old_until = excluded.old_until, rotated_at = excluded.rotated_at,
+         rotations = excluded.rotations`,
+      key.id,
       key.name,
       key.secretHash,
+      key.createdAt,
       key.revokedAt,
       key.requestsPerMinute,
       JSON.stringify(key.scopes),
@@ -124,8 +136,8 @@ export class Keyring {
       key.old?.secretHash ?? null,
       key.old?.until ?? null,
       key.rotatedAt,
-      key.rotation,
-      key.id,
+      JSON.stringify(key.rotations),
+      key.made,
     );
     this.#keep(key);
     return key;
@@ -160,6 +172,7 @@ function keyOf(row: RawKey): StoredKey {
     budget: row.budget === null ? null : (JSON.parse(row.budget) as Budget),
     rotatedAt: row.rotated_at,
     old,
-    rotation: row.rotation,
+    rotations: row.rotations === null ? [] : (JSON.parse(row.rotations) as string[]),
+    made: row.made,
   };
 }

@@ -26,6 +26,7 @@ import type {
   ReverseResult,
   VoidResult,
 } from "../../protocol/internal/account.ts";
+import { emitError } from "../shared/events.ts";
 import { sha256Hex } from "../shared/hash.ts";
 import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry, type TransferFacts, transferEntry } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
@@ -148,10 +149,22 @@ export class Ledger {
     const receipt = JSON.parse(original.body) as ReceiptBody;
     const reversal = { of: sha256Hex(original.body), reason, by };
     const body = receiptText(composeReversal(receipt, n + 1, reversal, at, this.#link()));
-    const event: AccountEvent = { type: "reversed", job, n: n + 1, refunds: draws, payee };
+    const refunds = draws.map((draw) => ({ ...draw, ...this.#termsOf(draw.lot) }));
+    const event: AccountEvent = { type: "reversed", job, n: n + 1, refunds, payee };
     const seq = this.#append("adjustment", body, event, at, job, n + 1);
     this.sweep(now);
     return { type: "reversed", body, seq };
+  }
+
+  /** How long a lot stays and what it carries, as it was credited; lots that gather what comes in stay. */
+  #termsOf(lot: string): { expiresAt: number | null; concurrency: number } {
+    const standing = this.#state.lots.get(lot);
+    if (standing !== undefined) return { expiresAt: standing.expiresAt, concurrency: standing.concurrency };
+    const credit = this.store.command(lot);
+    const [entry] = credit === null ? [] : this.store.entries(credit.seq, 1);
+    if (entry?.event.type !== "credited") return { expiresAt: null, concurrency: 0 };
+    const { expiresAt, concurrency = 0 } = entry.event.lot;
+    return { expiresAt, concurrency };
   }
 
   #posted(body: string, seq: number): PostResult {
@@ -252,8 +265,17 @@ export class Ledger {
     this.#apply(event, at, { seq, head: sha256Hex(body) });
     if (job !== null) this.#attempts.delete(job);
     // A snapshot only shortens the next start, so it may follow in a transaction of its own.
-    if (seq % LIMITS.snapshotEntries === 0) this.store.saveSnapshot(this.#state);
+    if (seq % LIMITS.snapshotEntries === 0) this.#saveSnapshot();
     return seq;
+  }
+
+  /** A snapshot only shortens the next start: one that cannot be written must not break what has been done already. */
+  #saveSnapshot(): void {
+    try {
+      this.store.saveSnapshot(this.#state);
+    } catch (error) {
+      emitError("snapshot_failed", error, { seq: this.#state.seq });
+    }
   }
 
   /** Changes the state as its rows were changed. What does not fit is a bug, and memory must not go on with it. */

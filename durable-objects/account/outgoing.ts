@@ -4,6 +4,7 @@
  */
 
 import type { AccountId } from "../../core/ids.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { AccountRpc, Transfer } from "../../protocol/internal/account.ts";
 import { emit, emitError } from "../shared/events.ts";
 
@@ -13,8 +14,13 @@ interface RawOutgoing extends Record<string, SqlStorageValue> {
   transfer: string;
 }
 
+/** Transfers that one alarm brings: each is a call of another object, and a Worker may have a thousand in one event. */
+const MOST_AT_ONCE = 64;
+
 export class Outgoing {
   readonly #sql: SqlStorage;
+  /** Alarms in a row that brought nothing. */
+  #fruitless = 0;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -37,10 +43,27 @@ export class Outgoing {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
 
-  /** Brings everything that waits to its account, each at its own pace. What could not be brought stays for the next time. */
-  async deliver(accountOf: (id: AccountId) => Pick<AccountRpc, "receive">): Promise<void> {
-    const rows = this.#sql.exec<RawOutgoing>("SELECT id, recipient, transfer FROM outbox ORDER BY id").toArray();
+  /**
+   * Brings one transfer to its account, or as many as one alarm may, in a different order each time so that none that
+   * cannot be brought stands in front of others. What could not be brought stays for the next time.
+   */
+  async deliver(accountOf: (id: AccountId) => Pick<AccountRpc, "receive">, only: string | null = null): Promise<void> {
+    const rows = this.#sql
+      .exec<RawOutgoing>(
+        "SELECT id, recipient, transfer FROM outbox WHERE ?1 IS NULL OR id = ?1 ORDER BY random() LIMIT ?2",
+        only,
+        MOST_AT_ONCE,
+      )
+      .toArray();
+    const before = rows.length;
     await Promise.all(rows.map((row) => this.#bring(row, accountOf)));
+    const left = rows.filter(({ id }) => this.has(id)).length;
+    if (only === null) this.#fruitless = before > 0 && left === before ? this.#fruitless + 1 : 0;
+  }
+
+  /** When to try again: later each time that nothing could be brought, as every alarm is billed. */
+  retryMs(): number {
+    return Math.min(LIMITS.accountAlarmMs, LIMITS.transferRetryMs * 2 ** this.#fruitless);
   }
 
   async #bring(

@@ -69,7 +69,7 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   `,
   `
   -- What a key may do (JSON arrays; NULL is everything), until when, and what it may spend (JSON); the secret from before
-  -- its last rotation, and the name of the call that rotated it.
+  -- its last rotation, the names of the calls that rotated it (JSON), and what it was made with.
   ALTER TABLE keys ADD COLUMN scopes TEXT CHECK (json_valid(scopes));
   ALTER TABLE keys ADD COLUMN models TEXT CHECK (json_valid(models));
   ALTER TABLE keys ADD COLUMN expires_at INTEGER;
@@ -77,7 +77,8 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   ALTER TABLE keys ADD COLUMN old_secret_hash TEXT;
   ALTER TABLE keys ADD COLUMN old_until INTEGER;
   ALTER TABLE keys ADD COLUMN rotated_at INTEGER;
-  ALTER TABLE keys ADD COLUMN rotation TEXT;
+  ALTER TABLE keys ADD COLUMN rotations TEXT CHECK (json_valid(rotations));
+  ALTER TABLE keys ADD COLUMN made TEXT;
   `,
   `
   -- Transfers that have left here and that the other account has not confirmed: written with their debit, gone with the

@@ -252,6 +252,7 @@ function waitingJob(request: AcquireRequest, now: number): WaitingJob {
     job,
     account,
     flow: { lane, account },
+    reserved: request.reserved,
     rate,
     maxRate,
     estimate,

@@ -9,6 +9,7 @@ import type { Scope } from "../../core/account/scopes.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
+import type { Rate } from "../../core/pricing.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
 
@@ -32,6 +33,8 @@ export interface HeldTerms {
   readonly lane: Lane;
   /** Whether it runs in a slot that a package has reserved. */
   readonly reserved: boolean;
+  /** The highest rate that it may be served at; null for the catalog's. */
+  readonly maxRate: Rate | null;
   /** What bounds each payee's part of the allotment that pays for it; null where no allotment does. */
   readonly allotment: AllotmentTerms | null;
   readonly price: NanoUsd;
@@ -219,7 +222,8 @@ export interface AccountRpc {
   canReceive(millicredits: Millicredits): Promise<Answer<null>>;
   receive(transfer: Transfer): Promise<CreditResult>;
   balance(credentials: Credentials): Promise<Answer<Balance>>;
-  job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>>;
+  /** For a key that has one of the scopes. */
+  job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>>;
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
   /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */

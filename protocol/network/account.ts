@@ -8,7 +8,17 @@ import { SCOPES } from "../../core/account/scopes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { modelId } from "../catalog.ts";
 import { accountId, keyId } from "../ids.ts";
-import { credits, creditsInput, idempotencyKey, queryCount, queryLimit, time, usd, usdInput } from "./common.ts";
+import {
+  credits,
+  creditsInput,
+  idempotencyKey,
+  personText,
+  queryCount,
+  queryLimit,
+  time,
+  usd,
+  usdInput,
+} from "./common.ts";
 
 const backing = z.enum(["usdc", "none"]).meta({
   description: "What stands behind it: USDC in the treasury, or nothing.",
@@ -108,7 +118,7 @@ export const keyList = z.object({ data: z.array(keyRecord) });
 export const sendCredits = z.strictObject({
   to: accountId.meta({ description: "The account that gets them.", example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
   amount: creditsInput.meta({ type: "string", description: "Credits, a decimal string.", example: "12.500" }),
-  memo: z.string().max(LIMITS.transferMemoCharacters).optional(),
+  memo: personText(0, LIMITS.transferMemoCharacters).optional(),
   id: idempotencyKey.optional(),
 });
 
@@ -123,7 +133,7 @@ export const transfer = z.object({
     .meta({ description: "`sent` while the other account could not be reached: the network goes on trying." }),
 });
 
-export const keyName = z.string().min(1).max(LIMITS.keyNameCharacters).meta({ example: "laptop" });
+export const keyName = personText(1, LIMITS.keyNameCharacters).meta({ example: "laptop" });
 
 const settings = {
   scopes: scopes.optional(),

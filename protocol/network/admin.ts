@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
 import { accountId, clientId, hash } from "../ids.ts";
-import { creditsInput, idempotencyKey, queryLimit, time, usdInput } from "./common.ts";
+import { creditsInput, idempotencyKey, personText, queryLimit, time, usdInput } from "./common.ts";
 
 export const openAccount = z.strictObject({
   id: idempotencyKey.optional(),
@@ -28,7 +28,7 @@ const creditCommon = {
     .datetime({ offset: true })
     .nullish()
     .meta({ description: "RFC 3339; absent for a lot that stays." }),
-  memo: z.string().max(256).optional(),
+  memo: personText(0, LIMITS.transferMemoCharacters).optional(),
 };
 
 export const creditAccount = z.discriminatedUnion("kind", [

@@ -24,6 +24,15 @@ export function timeText(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+/** Text of a person's, which is kept in canonical form and so must be well-formed Unicode. */
+export function personText(least: number, most: number) {
+  return z
+    .string()
+    .min(least)
+    .max(most)
+    .refine((text) => text.isWellFormed(), "must be well-formed Unicode, without halves of surrogate pairs");
+}
+
 /** A positive amount of credits that a caller writes. */
 export const creditsInput = z
   .string()

@@ -1,6 +1,5 @@
 /** An account's chain of entries, read page by page. */
 
-import type { EntryType } from "../../core/account/entry-types.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { Answer, EntryRecord } from "../../protocol/internal/account.ts";
 import { onAccount } from "../objects.ts";
@@ -14,8 +13,8 @@ export interface EntryQuery {
   /** The first sequence number wanted. */
   readonly from: number;
   readonly limit: number;
-  /** Only entries of this type. */
-  readonly type: EntryType | undefined;
+  /** Only entries of these types. */
+  readonly types: readonly string[] | undefined;
 }
 
 export interface EntryPage {
@@ -29,16 +28,16 @@ export interface EntryPage {
  * nothing) and yet have a next one.
  */
 export async function readEntries(env: Env, key: ApiKey, query: EntryQuery): Promise<Answer<EntryPage>> {
-  const { type, limit } = query;
+  const { types, limit } = query;
   const entries: EntryRecord[] = [];
   let from = Math.max(1, query.from);
   for (let chunk = 0; chunk < CHUNKS_PER_PAGE; chunk++) {
-    const wanted = type === undefined ? Math.min(CHUNK_ROWS, limit - entries.length) : CHUNK_ROWS;
+    const wanted = types === undefined ? Math.min(CHUNK_ROWS, limit - entries.length) : CHUNK_ROWS;
     const answer = await chunkOf(env, key, from, wanted);
     if (!answer.ok) return answer;
     for (const entry of answer.value) {
       from = entry.seq + 1;
-      if (type === undefined || entry.type === type) entries.push(entry);
+      if (types === undefined || types.includes(entry.type)) entries.push(entry);
       if (entries.length === limit) return { ok: true, value: { entries, next: from } };
     }
     if (answer.value.length < wanted) return { ok: true, value: { entries, next: null } };

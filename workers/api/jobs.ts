@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Scope } from "../../core/account/scopes.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
@@ -44,7 +45,7 @@ export const jobs = newApi();
 
 jobs.openapi(getJob, async (c) => {
   const { id } = c.req.valid("param");
-  const found = await findJob(c.env, c.var.key, id);
+  const found = await findJob(c.env, c.var.key, id, "inference", "read");
   if ("refusal" in found) return problem(c, found.refusal);
   const pool = found.record.type === "open" ? await inPool(c.env, configOf(c.env), id, found.record.model) : null;
   return c.json({ ...shownJob(found.record, pool), id }, 200);
@@ -52,7 +53,7 @@ jobs.openapi(getJob, async (c) => {
 
 jobs.openapi(deleteJob, async (c) => {
   const { id } = c.req.valid("param");
-  const found = await findJob(c.env, c.var.key, id);
+  const found = await findJob(c.env, c.var.key, id, "inference");
   if ("refusal" in found) return problem(c, found.refusal);
   const { record } = found;
   if (record.type !== "open") return c.json({ id, cancelled: false }, 200);
@@ -62,9 +63,14 @@ jobs.openapi(deleteJob, async (c) => {
 
 type KnownJob = Exclude<JobRecord, { type: "unknown" }>;
 
-async function findJob(env: Env, key: ApiKey, id: JobId): Promise<{ record: KnownJob } | { refusal: Refusal }> {
+async function findJob(
+  env: Env,
+  key: ApiKey,
+  id: JobId,
+  ...scopes: readonly Scope[]
+): Promise<{ record: KnownJob } | { refusal: Refusal }> {
   const { account, secretHash } = key;
-  const answer = await onAccount(env, account, (object) => object.job({ secretHash }, id));
+  const answer = await onAccount(env, account, (object) => object.job({ secretHash }, id, scopes));
   if (!answer.ok) return answer;
   return answer.value.type === "unknown" ? { refusal: refuse("job_not_found") } : { record: answer.value };
 }

@@ -64,7 +64,7 @@ function rowOf({ seq, at, type, body }: EntryRecord): Row {
 function receiptRow({ job, outcome, lane, model, usage, charge }: ReceiptBody): Row {
   return {
     ...moved(-Number(charge.millicredits)),
-    usd: formatUsd(charge.nano_usd),
+    usd: formatUsd(Math.abs(charge.nano_usd) as NanoUsd),
     job,
     outcome,
     lane,

@@ -38,12 +38,13 @@ export const ledger = newApi();
 
 ledger.openapi(getLedger, async (c) => {
   const { format = "json", from = 1, limit, type } = c.req.valid("query");
+  const types = type === undefined ? undefined : [type];
   if (format === "json") {
-    const page = await readEntries(c.env, c.var.key, { from, limit: limit ?? LIMITS.pageRows, type });
+    const page = await readEntries(c.env, c.var.key, { from, limit: limit ?? LIMITS.pageRows, types });
     if (!page.ok) return problem(c, page.refusal);
     return c.json({ data: page.value.entries.map(shownEntry), next: page.value.next }, 200);
   }
-  const query = { from, limit: limit ?? Number.MAX_SAFE_INTEGER, type };
+  const query = { from, limit: limit ?? Number.MAX_SAFE_INTEGER, types };
   const pages = await streamEntries(c.env, c.var.key, query);
   if (!pages.ok) return problem(c, pages.refusal);
   const lines = format === "csv" ? csvText(pages.value) : ndjsonText(pages.value);

@@ -53,11 +53,14 @@ const getLogKeys = createRoute({
   responses: { 200: answers(logKeys, "The keys."), ...problems },
 });
 
+/** Entries that are receipts: of jobs, and those that take one back. */
+const RECEIPTS = ["spent", "adjustment"] as const;
+
 export const receipts = newApi();
 
 receipts.openapi(listReceipts, async (c) => {
   const { cursor, limit = LIMITS.pageRows } = c.req.valid("query");
-  const page = await readEntries(c.env, c.var.key, { from: cursor ?? 1, limit, type: "spent" });
+  const page = await readEntries(c.env, c.var.key, { from: cursor ?? 1, limit, types: RECEIPTS });
   if (!page.ok) return problem(c, page.refusal);
   const data = await Promise.all(page.value.entries.map(({ body }) => signReceipt(c.env, body)));
   return c.json({ data, next: page.value.next }, 200);
@@ -67,7 +70,7 @@ receipts.openapi(getReceipt, async (c) => {
   const { account, secretHash } = c.var.key;
   const { job } = c.req.valid("param");
   const { n = 0 } = c.req.valid("query");
-  const own = await onAccount(c.env, account, (object) => object.job({ secretHash }, job));
+  const own = await onAccount(c.env, account, (object) => object.job({ secretHash }, job, ["read"]));
   if (!own.ok) return problem(c, own.refusal);
   if (own.value.type === "posted" && n === 0) return c.json(await signReceipt(c.env, own.value.body), 200);
   const logged = await fromLog(c.env, account, job, n);

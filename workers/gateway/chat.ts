@@ -5,7 +5,6 @@ import { refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { scaledRate } from "../../core/pricing.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
@@ -123,7 +122,7 @@ function jobToOpen(
   now: number,
 ): JobToOpen {
   const { request, model, wish, needs, choices } = prepared;
-  const { lane, reserved, allotment } = held;
+  const { lane, reserved, allotment, maxRate } = held;
   const salt = crypto.getRandomValues(new Uint8Array(16));
   return {
     account,
@@ -136,7 +135,7 @@ function jobToOpen(
       model: model.id,
       needs: { ...needs, context: Math.min(held.promptBound + held.completionCap, model.context_length) },
       rate: wish.rate,
-      maxRate: lane === "dedicated" ? scaledRate(wish.rate, config.parameters.dedicatedMaxRateBasisPoints) : wish.rate,
+      maxRate: maxRate ?? wish.rate,
       reserved,
       allotment,
       estimate: { prompt: held.promptBound, completion: held.completionCap * choices },

@@ -2,10 +2,11 @@
 
 import type { LaneWish } from "../../core/account/lane-choice.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
+import { WHOLE } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { perThousand, type Rate } from "../../core/pricing.ts";
 import { utf8ToBytes } from "../../core/receipt/canonical.ts";
-import { formatUsd, parseUsd } from "../../core/units.ts";
+import { formatUsd, mulDivFloor, parseUsd } from "../../core/units.ts";
 import { type CatalogModel, rateOf } from "../../protocol/catalog.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import type { Needs } from "../../protocol/internal/job.ts";
@@ -44,8 +45,8 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
     return refused(refuse("invalid_request", { detail, param: "route" }));
   }
   const rate = rateOf(model, parameters);
-  const dear = aboveMaximum(request, rate);
-  if (dear !== null) return refused(dear);
+  const most = mostBasisPoints(request, rate);
+  if (!most.ok) return most;
   const completion = request.max_completion_tokens ?? request.max_tokens ?? null;
   if (completion !== null && completion > model.completion_max) {
     const param = request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens";
@@ -61,8 +62,9 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
         lane: request.lane ?? (request.network === undefined ? null : "private"),
         lanes: model.lanes,
         rate,
+        mostBasisPoints: most.value,
         completion,
-        choosesProvider: request.provider?.only !== undefined,
+        choosesProvider: request.provider?.only !== undefined || request.provider?.ignore !== undefined,
         allowPaid: request.allow_paid === true,
       },
       promptBound: promptBound(request, model),
@@ -72,17 +74,19 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
   };
 }
 
-function aboveMaximum(request: ChatRequest, rate: Rate): Refusal | null {
+/** The request's maximum price in basis points of the catalog's, rounded down; null where it names none. */
+function mostBasisPoints(request: ChatRequest, rate: Rate): Result<number | null> {
   const text = request.provider?.max_price;
-  if (text === undefined) return null;
+  if (text === undefined) return { ok: true, value: null };
   const param = "provider.max_price";
   const most = parseUsd(text);
   if (most === null || most < 0) {
     const detail = 'provider.max_price must be USD per 1,000 completion tokens as a decimal string, e.g. "0.00008".';
-    return refuse("invalid_request", { detail, param });
+    return refused(refuse("invalid_request", { detail, param }));
   }
   const price = perThousand(rate);
-  return most >= price ? null : refuse("no_bid", { param, metadata: { lowest_ask: formatUsd(price) } });
+  if (most < price) return refused(refuse("no_bid", { param, metadata: { lowest_ask: formatUsd(price) } }));
+  return { ok: true, value: price === 0 ? null : mulDivFloor(most, WHOLE, price) };
 }
 
 function needsOf(request: ChatRequest): PreparedChat["needs"] {

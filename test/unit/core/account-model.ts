@@ -107,6 +107,8 @@ export class Traces {
   readonly holds = new Map<JobId, Map<string, number>>();
   /** Jobs that were charged and not taken back, with what was drawn. */
   readonly charged: { readonly job: JobId; readonly draws: readonly Draw[] }[] = [];
+  /** When each lot ends, if it does. */
+  readonly ends = new Map<string, number>();
   now = 1_000;
   #next = 0;
 
@@ -123,6 +125,7 @@ export class Traces {
         const { kind, backing, amount: granted, lives } = step;
         const id = `lot ${this.#next++}`;
         this.lots.set(id, { granted, spent: 0, expired: 0 });
+        if (lives !== null) this.ends.set(id, this.now + lives);
         this.apply({
           type: "credited",
           lot: { id, kind, backing, granted, concurrency: 1, expiresAt: lives === null ? null : this.now + lives },
@@ -148,7 +151,12 @@ export class Traces {
         const [charged] = this.charged.splice(step.which % Math.max(1, this.charged.length), 1);
         if (charged === undefined) return;
         for (const { lot, amount } of charged.draws) this.#trace(lot).spent -= amount;
-        this.apply({ type: "reversed", job: charged.job, n: 1, refunds: charged.draws, payee: "p" });
+        const refunds = charged.draws.map((draw) => ({
+          ...draw,
+          expiresAt: this.ends.get(draw.lot) ?? null,
+          concurrency: 1,
+        }));
+        this.apply({ type: "reversed", job: charged.job, n: 1, refunds, payee: "p" });
         // What came back to a lot whose time is over goes at once, as the ledger lets it.
         this.#expire();
         return;
@@ -196,6 +204,7 @@ export class Traces {
         lane,
         lanes: LANES,
         choosesProvider: false,
+        mostBasisPoints: null,
         allowPaid: true,
         model: "m",
         body: "00",

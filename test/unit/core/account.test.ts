@@ -130,3 +130,17 @@ it("time never runs backwards", () => {
   apply(state, lot("b"), 4);
   expect(state.clock).toBe(10);
 });
+
+it("knows what keys have reserved in a state from before that was kept", () => {
+  const state = emptyAccount();
+  const lot = { id: "a", kind: "topup", backing: "usdc", granted: 100, expiresAt: null, concurrency: 0 } as const;
+  apply(state, { type: "credited", lot }, 1);
+  const draws = [{ lot: "a", kind: "topup", backing: "usdc", amount: 40 }] as const;
+  const hold = { job: "job", order: 1, key: "key", price: 40, draws, at: 1 } as unknown as Hold;
+  apply(state, { type: "held", hold }, 1);
+  const { spending: _, allotment: _none, ...old } = JSON.parse(dump(state)) as Record<string, unknown>;
+  const restored = restore(JSON.stringify(old));
+  expect(restored.spending).toEqual(state.spending);
+  apply(restored, { type: "voided", job: "job" as JobId, reason: "test" }, 2);
+  expect(restored.spending.get("key" as never)?.held).toBe(0);
+});

@@ -18,6 +18,7 @@ const command: HoldCommand = {
   lane: "public",
   lanes: ["included", "public"],
   choosesProvider: false,
+  mostBasisPoints: null,
   allowPaid: false,
   model: "maker/eight",
   body: "00",

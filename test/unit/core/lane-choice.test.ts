@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decideHold, type HoldCommand, type HoldDecision } from "../../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../../core/account/lots.ts";
@@ -5,7 +6,7 @@ import { chargeHold } from "../../../core/account/resolve.ts";
 import { type AccountState, apply, emptyAccount, type Hold } from "../../../core/account/state.ts";
 import type { JobId, KeyId } from "../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
-import type { Tokens } from "../../../core/pricing.ts";
+import { isFloorWithin, priceAtRate, priceOf, scaledRate, type Tokens } from "../../../core/pricing.ts";
 import { GENESIS_PEG } from "../../../core/units.ts";
 import { TEST_TERMS } from "../../support/receipts.ts";
 
@@ -19,6 +20,7 @@ const command: HoldCommand = {
   lane: null,
   lanes: ["included", "public"],
   choosesProvider: false,
+  mostBasisPoints: null,
   allowPaid: false,
   model: "maker/eight",
   body: "00",
@@ -174,6 +176,40 @@ describe("a request that names its lane", () => {
   });
 });
 
+it("never charges a dedicated job beyond its hold, its allotment's rate, or 1.5 times the catalog's price", () => {
+  const tokens = fc.record({ prompt: fc.nat(4_000), completion: fc.nat(1_000) });
+  const floors = fc.record({
+    watts: fc.integer({ min: 1, max: 3_000 }),
+    nano_usd_per_kwh: fc.integer({ min: 1, max: 600_000_000 }),
+    decode_millitokens_per_second: fc.integer({ min: 1_000, max: 1_000_000 }),
+    prefill_millitokens_per_second: fc.integer({ min: 1_000, max: 10_000_000 }),
+  });
+  const rates = fc.record({
+    completion: fc.nat(320_000),
+    prompt: fc.nat(80_000),
+    per: fc.integer({ min: 1, max: 4_000 }),
+  });
+  let within = 0;
+  fc.assert(
+    fc.property(tokens, floors, rates, fc.nat(500_000), (used, floor, rate, allotted) => {
+      const most = scaledRate(rate, 15_000);
+      if (!isFloorWithin(floor, most)) return;
+      within += 1;
+      const state = account(pack(9_000_000_000), ...(allotted === 0 ? [] : [allotment(allotted)]));
+      const decision = decide(state, { rate, promptBound: 4_000, completion: 1_000 });
+      if (decision.type !== "held") throw new Error(decision.refusal.code);
+      const charge = chargeHold(decision.hold, "completed", { rate, floor }, used);
+      expect(charge.nanoUsd).toBe(priceOf({ rate, floor }, used));
+      expect(charge.nanoUsd).toBeLessThanOrEqual(priceAtRate(most, used));
+      const paid = charge.parts.find(({ kind }) => kind === "allotment")?.nano_usd ?? 0;
+      // A unit may be left to it where prices round up.
+      expect(paid).toBeLessThanOrEqual(priceAtRate(rate, used) + 1);
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(within).toBeGreaterThan(100);
+});
+
 describe("a package", () => {
   it("reserves as many slots as it was sold with; what is beyond queues with the others", () => {
     const state = account(pack(400_000, 1), pack(400_000, 1));
@@ -236,7 +272,7 @@ describe("a key", () => {
     expect(outcome(decide(account(topup(900_000)), { key, model: "maker/nine" }))).toBe("public: topup 80000");
   });
 
-  it("is stopped by its budget before the account's money is looked at twice", () => {
+  it("is stopped by its budget, whatever its account has", () => {
     const state = account(topup(900_000));
     const budget = { nanoUsd: 200_000 as never, reset: "daily" } as const;
     const mine = { key: { ...key, models: null, budget } };

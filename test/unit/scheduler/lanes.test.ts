@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { scaledRate } from "../../../core/pricing.ts";
+import { isFloorWithin, scaledRate } from "../../../core/pricing.ts";
 import { nanoUsd } from "../../../core/units.ts";
-import { daemon, fences, job, poolOf, START } from "./support.ts";
+import { daemon, fences, job, order, poolOf, START } from "./support.ts";
 
 /** Who serves a job, or nobody. */
 function servedBy(pool: ReturnType<typeof poolOf>, waiting: ReturnType<typeof job>): string | null {
@@ -69,5 +69,40 @@ describe("a dedicated job", () => {
 
   it.each(["included", "public"] as const)("is what a job in %s is not", (lane) => {
     expect(servedBy(poolOf([daemon("a", { floor })]), job("j", { lane }))).toBeNull();
+  });
+});
+
+it("serves a job in a reserved slot ahead of everything, and leaves the lanes' shares as they are", () => {
+  const pool = poolOf([daemon("a")]);
+  for (const name of ["one", "two"]) pool.enqueue(job(name));
+  for (const name of ["mine", "mine too"]) pool.enqueue({ ...job(name, { lane: "dedicated" }), reserved: true });
+  expect(pool.position("mine" as never)).toBe(1);
+  expect(order(pool).map(({ job: id }) => id)).toEqual(["mine", "mine too", "one", "two"]);
+  expect(pool.withdraw("mine" as never)).toBe(false);
+});
+
+describe("a floor", () => {
+  const rate = { completion: 80_000, prompt: 20_000, per: 1_000 };
+  const floor = (decode: number, prefill: number) => ({
+    watts: 100,
+    nano_usd_per_kwh: 120_000_000,
+    decode_millitokens_per_second: decode,
+    prefill_millitokens_per_second: prefill,
+  });
+
+  // 4,000 nanoUSD a second: 80 a token at 50 tokens a second, 20 at 200.
+  it.each([
+    ["is within a rate at which both kinds of token pay for their power", 50_000, 200_000, true],
+    ["is not where a completion's token does not", 49_999, 200_000, false],
+    ["is not where a prompt's token does not, however cheap the others are", 900_000, 199_999, false],
+  ])("%s", (_, decode, prefill, expected) => {
+    expect(isFloorWithin(floor(decode, prefill), rate)).toBe(expected);
+  });
+
+  it("of a prompt's token is the provider's own where the catalog gives prompts away, but not in dedicated", () => {
+    const offer = daemon("a", { floor: floor(50_000, 1) });
+    const free = { rate: { ...rate, prompt: 0 } };
+    expect(servedBy(poolOf([offer]), job("j", free))).toBe("owner of a");
+    expect(servedBy(poolOf([offer]), job("j", { ...free, lane: "dedicated" }))).toBeNull();
   });
 });

@@ -45,6 +45,7 @@ export function job(name: string, { lane = "public", account = "consumer", ...ch
     job: name as JobId,
     account: account as AccountId,
     flow: { lane, account },
+    reserved: false,
     rate,
     maxRate: rate,
     allotment: null,

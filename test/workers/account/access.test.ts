@@ -12,7 +12,7 @@ it("shows nothing and holds nothing for a wrong key", async () => {
   const { rpc } = bank;
   const answers = [
     await rpc.balance(WRONG),
-    await rpc.job(WRONG, jobOf()),
+    await rpc.job(WRONG, jobOf(), ["read"]),
     await rpc.entries(WRONG, 0, 10),
     await rpc.keys(WRONG),
     await rpc.createKey(WRONG, { id: idOf("mine") as unknown as KeyId, name: "mine", ...WRONG }),

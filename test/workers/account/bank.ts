@@ -67,6 +67,7 @@ export function holdOf(bank: Bank, changes: Partial<HoldRequest> = {}): HoldRequ
     lane: "public",
     lanes: ["included", "public"],
     choosesProvider: false,
+    mostBasisPoints: null,
     allowPaid: false,
     model: "maker/eight",
     body: hashText("request"),

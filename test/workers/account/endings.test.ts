@@ -128,7 +128,7 @@ it("knows nothing of a job that it never held", async () => {
   const job = jobOf();
   expect(await bank.rpc.post(factsOf(job))).toEqual({ type: "refused", reason: "unknown_job" });
   expect(await bank.rpc.void(job, "nothing")).toEqual({ type: "unknown_job" });
-  expect(await bank.rpc.job(bank.credentials, job)).toEqual({ ok: true, value: { type: "unknown" } });
+  expect(await bank.rpc.job(bank.credentials, job, ["read"])).toEqual({ ok: true, value: { type: "unknown" } });
 });
 
 it("tells what became of each job", async () => {
@@ -137,7 +137,7 @@ it("tells what became of each job", async () => {
   const body = await post(bank, posted.job);
   await bank.rpc.void(voided.job, "declined");
   const record = async (job: JobId) => {
-    const answer = await bank.rpc.job(bank.credentials, job);
+    const answer = await bank.rpc.job(bank.credentials, job, ["read"]);
     return answer.ok ? answer.value : answer.refusal;
   };
   expect(await record(open.job)).toMatchObject({ type: "open", expiresAt: open.expiresAt });

@@ -52,6 +52,7 @@ it.each<[string, (from: Bank, to: Bank) => Partial<SendCommand>, string]>([
   ["to itself", (from) => ({ to: from.account }), "transfer_to_self"],
   ["of nothing", () => ({ millicredits: 0 as never }), "invalid_request"],
   ["of less than nothing", () => ({ millicredits: -1 as never }), "invalid_request"],
+  ["of less than is worth an entry", () => ({ millicredits: 999 as never }), "invalid_request"],
   ["of more than there is", () => ({ millicredits: 100_001 as never }), "insufficient_credits"],
   ["to an account that does not exist", () => ({ to: idOf<AccountId>("nobody") }), "account_not_found"],
 ])("is refused %s, and moves nothing", async (_, changes, code) => {

@@ -1,5 +1,22 @@
 import { expect, it } from "vitest";
-import { call, openAccount } from "./support.ts";
+import { ADMIN, call, openAccount } from "./support.ts";
+
+const MODEL = {
+  id: "m",
+  name: "M",
+  parameters_in_millions: 8_000,
+  quantization: "q4",
+  context_length: 8_192,
+  completion_default: 1_000,
+  completion_max: 4_096,
+  rates: null,
+  prompt_bytes_per_token_hundredths: 100,
+  prompt_tokens_per_message: 8,
+  prompt_tokens_per_image: 1_000,
+  min_bytes_per_token_hundredths: 100,
+  lanes: ["public"],
+  created: 1_796_000_000_000,
+};
 
 it("makes a key that works, and shows its text once", async () => {
   const { key, account } = await openAccount();
@@ -73,9 +90,11 @@ it("gives a key what it was made for, and nothing else", async () => {
   expect([denied.status, denied.json.code]).toEqual([403, "forbidden"]);
   expect(denied.json.detail).toContain("`manage`");
   const reader = await call("/api/v1/keys", { key, body: { name: "r", scopes: ["read"] } });
-  const chat = { model: "none", messages: [{ role: "user", content: "Hi" }] };
+  await call("/api/v1/admin/models/m", { method: "PUT", key: ADMIN, body: MODEL });
+  const chat = { model: "m", messages: [{ role: "user", content: "Hi" }] };
   expect((await call("/api/v1/jobs/0R7uXmQ2b1vXkYt3Zp9aLc", { key: reader.json.key })).json.code).toBe("job_not_found");
-  expect((await call("/api/v1/estimate", { key: reader.json.key, body: chat })).status).toBe(404);
+  expect((await call("/api/v1/estimate", { key: own, body: chat })).status).toBe(200);
+  expect((await call("/api/v1/estimate", { key: reader.json.key, body: chat })).json.code).toBe("forbidden");
   const maker = await call("/api/v1/keys", { key, body: { name: "m", scopes: ["manage"] } });
   const wide = await call("/api/v1/keys", { key: maker.json.key, body: { name: "w", scopes: ["transfer"] } });
   expect([wide.status, wide.json.code, wide.json.param]).toEqual([403, "forbidden", "scopes"]);
@@ -137,4 +156,49 @@ it("rotates a key once for each id: the old text is taken until the overlap ends
   const { json } = await call("/api/v1/keys", { key });
   expect(json.data).toHaveLength(2);
   expect(JSON.stringify(json)).not.toContain("tm_");
+});
+
+it("lets no key give itself, or take from another, what it does not have", async () => {
+  const { key } = await openAccount();
+  const make = (by: string, body: object) => call("/api/v1/keys", { key: by, body });
+  const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+  const manager = (await make(key, { name: "manager", scopes: ["manage"], expires_at })).json;
+  const [first] = (await call("/api/v1/keys", { key })).json.data as [{ id: string }];
+  const by = (path: string, method: string, body?: object) =>
+    call(`/api/v1/keys/${path}`, { method, key: manager.key, ...(body === undefined ? {} : { body }) });
+  const denied = await Promise.all([
+    by(`${first.id}/rotate`, "POST", { overlap_seconds: 0 }),
+    by(first.id, "PATCH", { name: "mine" }),
+    by(first.id, "DELETE"),
+    // Its own bounds, and another key's beyond them.
+    by(manager.id, "PATCH", { expires_at: null }),
+    make(manager.key, { name: "longer", scopes: ["manage"] }),
+    make(manager.key, { name: "wider", scopes: ["inference"], expires_at }),
+  ]);
+  expect(denied.map(({ status, json }) => [status, json.code])).toEqual(denied.map(() => [403, "forbidden"]));
+  expect((await call("/api/v1/balance", { key })).status).toBe(200);
+  expect((await make(manager.key, { name: "as long", scopes: ["manage"], expires_at })).status).toBe(201);
+  expect((await by(`${manager.id}/rotate`, "POST", {})).json.key).toMatch(/^tm_/);
+  // A budget would not bind who can make keys without one.
+  const bound = await make(key, { name: "b", scopes: ["inference", "manage"], budget: { usd: "1" } });
+  expect([bound.status, bound.json.param]).toEqual([400, "budget"]);
+});
+
+it("knows a call that made or rotated a key, whatever happened to the key since", async () => {
+  const { key } = await openAccount();
+  const make = () => call("/api/v1/keys", { key, body: { name: "ci", id: "ci" } });
+  const made = (await make()).json;
+  await call(`/api/v1/keys/${made.id}`, { method: "PATCH", key, body: { name: "new name" } });
+  expect((await make()).json).toMatchObject({ id: made.id, name: "new name", key: null });
+  const rotate = (id: string) => call(`/api/v1/keys/${made.id}/rotate`, { key, body: { id, overlap_seconds: 0 } });
+  await rotate("a");
+  const { json } = await rotate("b");
+  expect((await rotate("a")).json.key).toBeNull();
+  expect((await call("/api/v1/balance", { key: json.key })).status).toBe(200);
+});
+
+it("takes only well-formed text", async () => {
+  const { key } = await openAccount();
+  const { status, json } = await call("/api/v1/keys", { key, body: '{"name":"\\ud800"}' });
+  expect([status, json.param]).toEqual([400, "name"]);
 });

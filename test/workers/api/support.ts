@@ -86,6 +86,7 @@ export async function holdJob({ object, secretHash }: TestAccount, completion = 
     lane: "public",
     lanes: ["public"],
     choosesProvider: false,
+    mostBasisPoints: null,
     allowPaid: false,
     model: "maker/eight",
     body: hashText("request"),

@@ -23,6 +23,7 @@ export async function acquireAlone(
     lane: "public",
     lanes: ["public"],
     choosesProvider: false,
+    mostBasisPoints: null,
     allowPaid: false,
     model: "test-model",
     body: hashText("request"),
