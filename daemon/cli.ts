@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import { LIMITS } from "../core/limits.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { TIERS } from "../protocol/daemon/messages.ts";
+import { addKeys, addUsage } from "./account-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
@@ -109,6 +110,8 @@ function describe(
       const { mirror } = flags;
       done(await (mirror === undefined ? showLedger(context, flags) : showMirror(context, { ...flags, mirror })));
     });
+  addUsage(program, context, done);
+  addKeys(program, context, done);
   program
     .command("send")
     .description("send credits to another account; without --yes it only says what it would do")

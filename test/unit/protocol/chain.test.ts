@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { ENTRY_TYPES } from "../../../core/account/entry-types.ts";
 import { canonicalText, hashText } from "../../../core/receipt/canonical.ts";
 import { LedgerChain, type LedgerEntry } from "../../../protocol/chain.ts";
+import { parseEntryBody } from "../../../protocol/entry.ts";
 import { entryOf, fullLedger, TestLedger } from "../../support/ledgers.ts";
 import { receiptOf } from "../../support/receipts.ts";
 
@@ -56,6 +58,12 @@ describe("a ledger of every kind of entry", () => {
       seq === entries.length ? [null, undefined] : [`${seq} order`, String(seq)],
     );
   });
+});
+
+it.each(ENTRY_TYPES.filter((type) => type !== "spent"))("entries of type %s have a form that is known", (type) => {
+  const samples = [1, 4, 6].map((seq) => JSON.parse(entryOf(fullLedger().entries, seq).body) as object);
+  const texts = samples.map((sample) => canonicalText({ ...sample, type }));
+  expect(texts.some((text) => "plain" in parseEntryBody(type, text))).toBe(true);
 });
 
 describe("a ledger that was changed and chained again", () => {
