@@ -108,6 +108,9 @@ function describe(
     .action(async (_flags, command: Command) => {
       const flags = command.optsWithGlobals<LedgerFlags & Partial<MirrorFlags>>();
       const { mirror } = flags;
+      if (mirror === undefined && (flags.recheck === true || flags.networkKey !== undefined)) {
+        throw new Failure(EXIT.usage, "--recheck and --network-key go with --mirror FILE.");
+      }
       done(await (mirror === undefined ? showLedger(context, flags) : showMirror(context, { ...flags, mirror })));
     });
   addUsage(program, context, done);

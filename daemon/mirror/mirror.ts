@@ -79,14 +79,16 @@ class Mirror {
       await this.#readFile();
       await this.#compare();
       await this.#extend();
+      const sum = await this.#checkBalance();
       this.#sayWhatHolds();
+      this.#findings.push(sum);
+      if (sum.ok === false) badSeq = this.#chain.seq;
       this.#signed = await this.#checkSignature();
-      badSeq = await this.#checkBalance();
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       const { check, seq, message } = error;
       this.#findings.push({ check, ok: false, detail: `entry ${seq}: ${message}` });
-      badSeq = seq;
+      badSeq ??= seq;
     }
     return {
       entries: this.#chain.seq,
@@ -202,26 +204,16 @@ class Mirror {
     );
   }
 
-  async #checkSignature(): Promise<MirrorReport["signed"]> {
-    const last = this.#chain.lastReceipt;
-    if (last === null) return null;
-    const signed = await signatureUnder(this.#settings, last, this.#options.networkKey);
-    const detail = `by ${signed.key} under entry ${last.seq}, which vouches for every entry up to it`;
-    this.#findings.push({ check: "network_signature", ok: true, detail });
-    return { seq: last.seq, key: signed.key, signature: signed.signature };
-  }
-
   /**
    * Holds the entries' sum against the balance: what is held is still the account's. The account may go on meanwhile, so
    * the sum may be that of any entry between the reading before the balance and the one after it.
    */
-  async #checkBalance(): Promise<number | null> {
+  async #checkBalance(): Promise<Finding> {
     const sums = [this.#sum()];
     const found = await callJson(this.#settings, "/api/v1/balance", balance);
     await this.#extend(() => void sums.push(this.#sum()));
     if (found.peg.millicredits !== found.peg.nano_usd) {
-      this.#findings.push({ check: "balance", ok: null, detail: "not checked: amounts are summed at a peg of 1 only" });
-      return null;
+      return { check: "balance", ok: null, detail: "not checked: amounts are summed at a peg of 1 only" };
     }
     const theirs = (parseCredits(found.available) ?? Number.NaN) + (parseCredits(found.held) ?? Number.NaN);
     const ok = sums.includes(theirs);
@@ -229,8 +221,16 @@ class Mirror {
     const detail = ok
       ? `the entries come to ${ours} credits, which is what the account has`
       : `entry ${this.#chain.seq}: all up to it come to ${ours} credits, but the account has ${found.available} and ${found.held} held`;
-    this.#findings.push({ check: "balance", ok, detail });
-    return ok ? null : this.#chain.seq;
+    return { check: "balance", ok, detail };
+  }
+
+  async #checkSignature(): Promise<MirrorReport["signed"]> {
+    const last = this.#chain.lastReceipt;
+    if (last === null) return null;
+    const signed = await signatureUnder(this.#settings, last, this.#options.networkKey);
+    const detail = `by ${signed.key} under entry ${last.seq}, which vouches for every entry up to it`;
+    this.#findings.push({ check: "network_signature", ok: true, detail });
+    return { seq: last.seq, key: signed.key, signature: signed.signature };
   }
 
   #sum(): number {

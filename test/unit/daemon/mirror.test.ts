@@ -103,8 +103,8 @@ describe("a mirror", () => {
       "network",
       "receipts",
       "claims",
-      "network_signature",
       "balance",
+      "network_signature",
     ]);
     expect(report.signed).toMatchObject({ seq: 9, key: signText("").key });
     expect([code, text()]).toEqual([EXIT.ok, whole()]);
@@ -278,6 +278,8 @@ describe("a network that", () => {
     };
     const { code, report } = await mirror();
     expect([code, report.ok, report.entries, text()]).toEqual([EXIT.ok, true, 9, whole()]);
+    // What came meanwhile is under the signature too.
+    expect(report.signed?.seq).toBe(9);
   });
 
   it("is away leaves the mirror as it was", async () => {
@@ -296,5 +298,7 @@ it("names a file that cannot be opened, and flags that do not go together", asyn
   file = join(tempFolder(), "folder");
   mkdirSync(file);
   expect((await mirror()).err).toContain("EISDIR");
+  const alone = await run(["--url", NOWHERE, "ledger", "--recheck"]);
+  expect([alone.code, alone.err]).toEqual([EXIT.usage, expect.stringContaining("go with --mirror")]);
   expect(await mirror("--limit", "5")).toMatchObject({ code: EXIT.usage });
 });
