@@ -1,8 +1,10 @@
 /**
  * A mirror's file: whole lines, each ending with a line feed. What stands there is never changed or cut off. A run that
- * was interrupted leaves the beginning of a line at the end; the next run writes that same line over it, from its start.
+ * was interrupted leaves the beginning of a line at the end; the next run writes that same line over it, from its start. Every
+ * line has its place in the file, so that two runs at once write the same bytes.
  */
 
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { EXIT, Failure, systemCode } from "../failure.ts";
 
@@ -26,13 +28,13 @@ export class MirrorFile {
   /** Opens a file, or makes it: readable by its owner alone, as a ledger says who bought what. Throws a Failure. */
   static async open(path: string): Promise<MirrorFile> {
     try {
-      return new MirrorFile(path, await openOrMake(path));
+      return new MirrorFile(path, await open(path, constants.O_RDWR | constants.O_CREAT, 0o600));
     } catch (error) {
       throw new Failure(EXIT.usage, `${path} cannot be opened for writing (${systemCode(error) ?? "unknown"}).`);
     }
   }
 
-  /** The file's whole lines, in order; afterwards {@link rest} is what stands behind the last of them. */
+  /** The file's whole lines, in order; afterwards {@link isCut} says whether more stands behind them. */
   async *lines(): AsyncGenerator<string> {
     let pending: Buffer = Buffer.alloc(0);
     let position = 0;
@@ -83,14 +85,5 @@ export class MirrorFile {
 
   async close(): Promise<void> {
     await this.#file.close();
-  }
-}
-
-async function openOrMake(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, "r+");
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    return await open(path, "wx+", 0o600);
   }
 }

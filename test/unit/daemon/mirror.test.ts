@@ -17,6 +17,8 @@ interface Network {
   sum: number;
   held: number;
   seed: string | undefined;
+  /** The entry from which on the network is away. */
+  awayFrom: number;
   /** Called when the balance is asked for, before it is answered. */
   onBalance: () => void;
   requests: string[];
@@ -27,7 +29,15 @@ let url: string;
 let file: string;
 beforeEach(async () => {
   const { entries, sum } = fullLedger();
-  network = { entries, sum, held: 0, seed: undefined, onBalance: () => {}, requests: [] };
+  network = {
+    entries,
+    sum,
+    held: 0,
+    seed: undefined,
+    awayFrom: Number.POSITIVE_INFINITY,
+    onBalance: () => {},
+    requests: [],
+  };
   file = join(tempFolder(), "ledger.ndjson");
   url = await serveHttp((request, response) => {
     const [path = "", query = ""] = (request.url ?? "").split("?");
@@ -38,6 +48,7 @@ beforeEach(async () => {
     if (path === "/api/v1/ledger") {
       const params = new URLSearchParams(query);
       const [from, limit] = [Number(params.get("from")), Number(params.get("limit"))];
+      if (from >= network.awayFrom) response.writeHead(502);
       response.end(
         network.entries
           .filter(({ seq }) => seq >= from && seq < from + limit)
@@ -137,6 +148,24 @@ describe("a mirror", () => {
     expect(text()).toBe(whole());
   });
 
+  it("keeps the pages that it had when the network went away, and goes on from there", async () => {
+    const ledger = new TestLedger();
+    for (let i = 0; i < 2_100; i++) ledger.credit("bonus", 1);
+    Object.assign(network, { entries: ledger.entries, sum: ledger.sum, awayFrom: 1_001 });
+    const { code, report } = await mirror();
+    expect([code, report]).toEqual([EXIT.unreachable, null]);
+    expect(text()).toBe(ledger.entries.slice(0, 1_000).map(lineOf).join(""));
+    network.awayFrom = Number.POSITIVE_INFINITY;
+    expect((await mirror()).report).toMatchObject({ ok: true, added: 1_100, entries: 2_100 });
+    expect(text()).toBe(whole());
+  });
+
+  it("that several runs make at once is one ledger", async () => {
+    const runs = await Promise.all([mirror(), mirror(), mirror()]);
+    expect(runs.map(({ code }) => code)).toEqual([EXIT.ok, EXIT.ok, EXIT.ok]);
+    expect(text()).toBe(whole());
+  });
+
   it("of an account without entries is an empty file", async () => {
     Object.assign(network, { entries: [], sum: 0 });
     expect([(await mirror()).report, text()]).toMatchObject([{ ok: true, entries: 0, added: 0 }, ""]);
@@ -201,6 +230,19 @@ describe("one byte that is changed", () => {
     }
     expect(missed.length).toBeLessThan(5);
   }, 60_000);
+});
+
+it("finds a changed time of a receipt's line where it is asked to hold every line against the network's", async () => {
+  await mirror();
+  const changed = text().replace(
+    '{"seq":5,"at":"2026-11-22T12:00:05.000Z"',
+    '{"seq":5,"at":"2026-11-22T12:00:05.001Z"',
+  );
+  expect(changed).not.toBe(text());
+  writeFileSync(file, changed);
+  expect((await mirror()).code).toBe(EXIT.ok);
+  const { code, report } = await mirror("--recheck");
+  expect([code, report.first_bad_seq, failed(report), text()]).toEqual([EXIT.checkFailed, 5, "network", changed]);
 });
 
 describe("a network that", () => {
