@@ -8,7 +8,9 @@ import type { UsageQuery } from "../../../protocol/internal/account.ts";
 import { idOf } from "../../support/receipts.ts";
 import { type Bank, balance, count, entries, factsOf, hold, inside, openBank, post } from "./bank.ts";
 
-const FIRST_KEY = idOf("key of bank") as unknown as KeyId;
+let opened = 0;
+/** An account that no other test uses: whatever still goes on in another one does not reach its sums. */
+const openOwn = (): Promise<Bank> => openBank({ name: `usage ${opened++}`, bonus: 10_000_000 });
 
 async function usage(bank: Bank, by: UsageBy, changes: Partial<UsageQuery> = {}): Promise<Record<string, Usage>> {
   const answer = await bank.rpc.usage(bank.credentials, { by, from: 0, to: null, cursor: null, ...changes });
@@ -29,7 +31,7 @@ const completed = (jobs: number, tokens = 1_000 * jobs) => ({
 
 it("counts every job once, by how it ended, and only what was charged", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
-  const bank = await openBank({ bonus: 10_000_000 });
+  const bank = await openOwn();
   await post(bank, (await hold(bank)).job);
   await post(bank, (await hold(bank)).job, { prompt: 0, completion: 500 }, "cancelled");
   await post(bank, (await hold(bank)).job, { prompt: 0, completion: 250 }, "timed_out");
@@ -60,7 +62,7 @@ it("counts every job once, by how it ended, and only what was charged", async ()
 });
 
 it("splits by key and model, also what was given back, without a row more for a job", async () => {
-  const bank = await openBank({ bonus: 10_000_000 });
+  const bank = await openOwn();
   const second = idOf("second") as unknown as KeyId;
   const credentials = { secretHash: hashText("second secret") };
   await bank.rpc.createKey(bank.credentials, { id: second, name: "ci", ...credentials });
@@ -70,7 +72,7 @@ it("splits by key and model, also what was given back, without a row more for a 
   await bank.rpc.void((await hold(bank, { credentials, model: "maker/tiny" })).job, "declined");
   const given = { ...NO_USAGE, jobs: 1, unanswered: 1 };
   const three = { ...completed(2), jobs: 3, unanswered: 1 };
-  expect(await usage(bank, "key")).toEqual({ [FIRST_KEY]: completed(1), [second]: three });
+  expect(await usage(bank, "key")).toEqual({ [idOf(`key of ${bank.name}`)]: completed(1), [second]: three });
   expect(await usage(bank, "model")).toEqual({ "maker/eight": completed(3), "maker/tiny": given });
   // A key that is gone has used what it has used, and an object that starts again knows it.
   await bank.rpc.revokeKey(bank.credentials, second);
@@ -82,7 +84,7 @@ it("splits by key and model, also what was given back, without a row more for a 
 });
 
 it("has each use of an Idempotency-Key on its own", async () => {
-  const bank = await openBank({ bonus: 10_000_000 });
+  const bank = await openOwn();
   const slot = new Uint8Array(10).fill(7);
   const job = keyedJobId(Date.now(), slot);
   await hold(bank, { job, keyed: "one", model: "maker/tiny" });
@@ -99,7 +101,7 @@ it("splits by UTC day, and keeps to the moments that it is asked for", async () 
   vi.useFakeTimers({ toFake: ["Date"] });
   const midnight = Math.ceil(Date.now() / DAY_MS) * DAY_MS;
   const dayOf = (time: number) => new Date(time).toISOString().slice(0, 10);
-  const bank = await openBank({ bonus: 10_000_000 });
+  const bank = await openOwn();
   for (const at of [midnight - 1, midnight, midnight + 1, midnight + DAY_MS]) {
     vi.setSystemTime(at);
     await post(bank, (await hold(bank)).job);
@@ -114,7 +116,7 @@ it("splits by UTC day, and keeps to the moments that it is asked for", async () 
 });
 
 it("reads a long ledger in stretches that come to the whole", async () => {
-  const bank = await openBank({ bonus: 10_000_000 });
+  const bank = await openOwn();
   await post(bank, (await hold(bank)).job);
   await copyLastEntry(bank, 2_500);
   const sums: Usage[] = [];
