@@ -118,6 +118,9 @@ export const LIMITS = {
   jsonRows: 1_000,
   /** Receipts that a relay keeps while the queue is away, at 3 KiB each; the rest comes back with claims and alarms. */
   outboxReceipts: 4_096,
+  /** Entries that one call to an account sums up: some 30 ms in which it does nothing else, and the calls of one page. */
+  usageRows: 1_000,
+  usageCalls: 100,
   /** Rows of a page. */
   pageRows: 100,
   maxPageRows: 1_000,

@@ -4,10 +4,12 @@ import { Command, CommanderError, Option } from "commander";
 import { LIMITS } from "../core/limits.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { TIERS } from "../protocol/daemon/messages.ts";
+import { addKeys, addUsage } from "./account-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
 import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
+import { MIRROR_HELP, type MirrorFlags, showMirror } from "./commands/mirror.ts";
 import { type SendFlags, send } from "./commands/send.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
@@ -97,9 +99,22 @@ function describe(
     .description("the account's entries, oldest first")
     .option("--from <seq>", "the first entry to show", wholeNumber(1, Number.MAX_SAFE_INTEGER), 1)
     .option("--limit <n>", "the most entries to show", wholeNumber(1, LIMITS.maxPageRows), LIMITS.pageRows)
+    .addOption(
+      new Option("--mirror <file>", "keep and check a copy of all entries (see below)").conflicts(["from", "limit"]),
+    )
+    .option("--recheck", "with --mirror: hold every line against the network's again, every signature too")
+    .option("--network-key <key>", "with --mirror: the network's public key (else the network is asked)")
+    .addHelpText("after", MIRROR_HELP)
     .action(async (_flags, command: Command) => {
-      done(await showLedger(context, command.optsWithGlobals<LedgerFlags>()));
+      const flags = command.optsWithGlobals<LedgerFlags & Partial<MirrorFlags>>();
+      const { mirror } = flags;
+      if (mirror === undefined && (flags.recheck === true || flags.networkKey !== undefined)) {
+        throw new Failure(EXIT.usage, "--recheck and --network-key go with --mirror FILE.");
+      }
+      done(await (mirror === undefined ? showLedger(context, flags) : showMirror(context, { ...flags, mirror })));
     });
+  addUsage(program, context, done);
+  addKeys(program, context, done);
   program
     .command("send")
     .description("send credits to another account; without --yes it only says what it would do")

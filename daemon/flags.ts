@@ -1,7 +1,9 @@
 /** Reading the values of flags. A bad one is named together with what it should be. */
 
 import { InvalidArgumentError } from "commander";
+import { SCOPES, type Scope } from "../core/account/scopes.ts";
 import { LIMITS } from "../core/limits.ts";
+import { parseUsd } from "../core/units.ts";
 import { modelId } from "../protocol/catalog.ts";
 import { FEATURES, type Feature } from "../protocol/daemon/messages.ts";
 
@@ -46,4 +48,36 @@ export function featureEntry(text: string, before: readonly Feature[]): readonly
 export function httpUrl(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
   throw new InvalidArgumentError("It must be an http or https URL, such as http://127.0.0.1:8080.");
+}
+
+/** A day or a moment in UTC, as RFC 3339 writes it. */
+export function moment(text: string): string {
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
+  const time = isTime ? Date.parse(text) : Number.NaN;
+  // Date.parse takes 31 February for 3 March.
+  if (!Number.isNaN(time) && isDay(text.slice(0, 10))) return new Date(time).toISOString();
+  throw new InvalidArgumentError("It must be a day or a time such as 2026-12-31 or 2026-12-31T18:00:00Z.");
+}
+
+function isDay(text: string): boolean {
+  return new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
+}
+
+/** A positive amount of USD. */
+export function usdAmount(text: string): string {
+  if ((parseUsd(text) ?? 0) > 0) return text;
+  throw new InvalidArgumentError("It must be an amount of USD above 0 with at most nine places, such as 25 or 0.5.");
+}
+
+/** What a key may do, collected. */
+export function scopeEntry(text: string, before: readonly Scope[] = []): readonly Scope[] {
+  const scope = SCOPES.find((known) => known === text);
+  if (scope === undefined) throw new InvalidArgumentError(`It must be one of: ${SCOPES.join(", ")}.`);
+  return [...before, scope];
+}
+
+/** A model's id in the catalog, collected. */
+export function catalogModel(text: string, before: readonly string[] = []): readonly string[] {
+  if (!modelId.safeParse(text).success) throw new InvalidArgumentError("It must be the id of a model of the catalog.");
+  return [...before, text];
 }

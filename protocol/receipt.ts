@@ -164,9 +164,20 @@ export function verifyReceipt(receipt: SignedReceipt, networkKey?: string): Veri
     receipt.key === key && verifyNetworkSignature(receipt.body, receipt.signature, key),
     receipt.key === key ? `by ${key}` : `by ${receipt.key}, but the network's key is ${key}`,
   );
-  checkClaim(body, add);
-  checkMoney(body, add);
+  checks.push(...checkReceiptBody(body));
   return { ok: checks.every((check) => check.ok), checks, body, hash };
+}
+
+/**
+ * Checks what a receipt says of itself, whoever signed it: the daemon's claim, the price, the parts and the split. The
+ * claim's signature takes milliseconds, the rest microseconds, so who has checked a signature before may leave it out.
+ */
+export function checkReceiptBody(body: ReceiptBody, { claim = true } = {}): Check[] {
+  const checks: Check[] = [];
+  const add: Add = (name, ok, detail) => void checks.push({ name, ok, detail });
+  if (claim) checkClaim(body, add);
+  checkMoney(body, add);
+  return checks;
 }
 
 function verifyNetworkSignature(text: string, signatureText: string, key: string): boolean {

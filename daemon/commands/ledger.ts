@@ -2,14 +2,13 @@
 
 import { z } from "zod";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
+import type { LedgerEntry } from "../../protocol/chain.ts";
 import { ledgerEntry } from "../../protocol/network/account.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { callText } from "../network/api.ts";
 import type { Settings } from "../network/settings.ts";
 import { table } from "../output/tables.ts";
 import { type Context, type GlobalFlags, settingsOf } from "./context.ts";
-
-export type LedgerEntry = z.infer<typeof ledgerEntry>;
 
 export interface LedgerFlags extends GlobalFlags {
   readonly from: number;

@@ -82,14 +82,19 @@ function parseReceipt(source: string, text: string): SignedReceipt {
   throw new Failure(EXIT.usage, `${source === "-" ? "The input" : source} is no receipt. Give ${form}.`);
 }
 
-interface Trusted {
+export interface Trusted {
   /** Keys to trust, or null to take the receipt's own. */
   readonly keys: readonly string[] | null;
   /** What the check of the signature is worth, where that is less than one might think. */
   readonly note: string | null;
 }
 
-async function networkKeys(settings: Settings, flags: VerifyFlags, mustReach: boolean): Promise<Trusted> {
+/** The keys that the network signs with: the one that a flag pins, else those that the network tells. Throws a Failure. */
+export async function networkKeys(
+  settings: Settings,
+  flags: Pick<VerifyFlags, "networkKey" | "offline">,
+  mustReach: boolean,
+): Promise<Trusted> {
   if (flags.networkKey !== undefined) {
     if (parseBase64url(flags.networkKey, 32) === null) {
       throw new Failure(
@@ -111,7 +116,7 @@ async function networkKeys(settings: Settings, flags: VerifyFlags, mustReach: bo
 }
 
 /** Keys of the past stay valid for what they signed; a receipt by none of them is held against the current one. */
-function chooseKey(receipt: SignedReceipt, keys: readonly string[] | null): string | undefined {
+export function chooseKey(receipt: SignedReceipt, keys: readonly string[] | null): string | undefined {
   if (keys === null) return undefined;
   return keys.includes(receipt.key) ? receipt.key : (keys[0] ?? "none");
 }

@@ -46,6 +46,8 @@ import type {
   SendCommand,
   SendResult,
   Transfer,
+  UsagePart,
+  UsageQuery,
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import { emitError } from "../shared/events.ts";
@@ -60,6 +62,7 @@ import { checkLog, isConfirmed } from "./log-check.ts";
 import { Outgoing } from "./outgoing.ts";
 import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+import { readUsage } from "./usage.ts";
 
 interface Books {
   readonly ledger: Ledger;
@@ -318,6 +321,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (!entered.ok) return entered;
     const rows = entered.value.ledger.store.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
     return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
+  }
+
+  async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {
+    const entered = this.#enter(credentials, "read");
+    return entered.ok ? { ok: true, value: readUsage(entered.value.ledger, entered.value.keys, query) } : entered;
   }
 
   async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {

@@ -6,10 +6,9 @@ import type { Link } from "../../core/account/state.ts";
 import type { AccountId, JobId } from "../../core/ids.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
+import { ENTRY_VERSION } from "../../protocol/entry.ts";
 
 export type { EntryType };
-
-export const ENTRY_VERSION = "tollmill/entry/v1";
 
 /** What a credit of a kind of lot is called in the ledger. */
 export const CREDIT_TYPE: Readonly<Record<LotKind, EntryType>> = {

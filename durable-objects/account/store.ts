@@ -117,7 +117,7 @@ export class AccountStore {
    * read stops at the entry, which for a hold that has ended is never far.
    */
   entryOf(job: JobId, lastSeq: number, after = 0): EntryRow | null {
-    const from = Math.max(after + 1, this.#firstSeqAt(jobTime(job) - LIMITS.clockSkewMs, lastSeq));
+    const from = Math.max(after + 1, this.firstSeqAt(jobTime(job) - LIMITS.clockSkewMs, lastSeq));
     const [row] = this.#sql
       .exec<RawEntry>(
         "SELECT seq, at, type, event, body FROM entries WHERE seq >= ? AND job = ? ORDER BY seq LIMIT 1",
@@ -141,7 +141,7 @@ export class AccountStore {
   }
 
   /** The least seq whose entry was made at or after a time; one past the last when there is none. */
-  #firstSeqAt(time: number, lastSeq: number): number {
+  firstSeqAt(time: number, lastSeq: number): number {
     let low = 1;
     let high = lastSeq + 1;
     while (low < high) {

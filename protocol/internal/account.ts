@@ -6,6 +6,7 @@ import type { HoldCommand, SoftStop } from "../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Quota } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
+import type { Usage, UsageBy } from "../../core/account/usage.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
@@ -195,6 +196,22 @@ export interface EntryRecord {
   readonly body: string;
 }
 
+export interface UsageQuery {
+  readonly by: UsageBy;
+  /** Milliseconds since 1970; entries from then on, and before `to` where it is named. */
+  readonly from: number;
+  readonly to: number | null;
+  /** The sequence number to go on with; null to begin. */
+  readonly cursor: number | null;
+}
+
+export interface UsagePart {
+  readonly groups: readonly (readonly [group: string, usage: Usage])[];
+  /** The names of keys, where they are the groups. */
+  readonly names: readonly (readonly [id: string, name: string])[];
+  readonly next: number | null;
+}
+
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
 
 /** The RPC methods of an `Account` object. */
@@ -226,6 +243,8 @@ export interface AccountRpc {
   job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>>;
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
+  /** Sums of the jobs in a bounded stretch of entries, and where the next one begins. */
+  usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>>;
   /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */
   check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>>;
   keys(credentials: Credentials): Promise<Answer<KeyView[]>>;

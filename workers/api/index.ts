@@ -12,8 +12,9 @@ import { ledger } from "./ledger.ts";
 import { receipts } from "./receipts.ts";
 import { status } from "./status.ts";
 import { transfers } from "./transfers.ts";
+import { usage } from "./usage.ts";
 
 export const api = newApi();
 
-for (const noun of [balance, ledger, transfers, estimate, keys, jobs, receipts, daemons, connect, status, admin])
+for (const noun of [balance, ledger, usage, transfers, estimate, keys, jobs, receipts, daemons, connect, status, admin])
   api.route("/", noun);

@@ -1,46 +1,13 @@
-import { EventEmitter } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import pico from "picocolors";
 import { describe, expect, it } from "vitest";
 import { hashText } from "../../../core/receipt/canonical.ts";
-import { runCli } from "../../../daemon/cli.ts";
 import { EXIT } from "../../../daemon/failure.ts";
 import type { SignedReceipt } from "../../../protocol/receipt.ts";
 import { bodyOf, receiptOf, signText } from "../../support/receipts.ts";
 import { tempFolder } from "./bench.ts";
 import { serveHttp } from "./fake-engine.ts";
-
-const API_KEY = `tm_${"A".repeat(71)}`;
-/** A port that nobody listens on. */
-const NOWHERE = "http://127.0.0.1:47";
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(
-  args: readonly string[],
-  over: { env?: Record<string, string>; folder?: string; stdin?: string } = {},
-): Promise<Ran> {
-  const lines = { out: [] as string[], err: [] as string[] };
-  const terminal = {
-    out: (line: string) => void lines.out.push(line),
-    err: (line: string) => void lines.err.push(line),
-    interactive: false,
-    colors: pico.createColors(false),
-  };
-  const context = {
-    terminal,
-    env: over.env ?? {},
-    folder: over.folder ?? tempFolder(),
-    readStdin: () => Promise.resolve(over.stdin ?? ""),
-  };
-  const code = await runCli(args, context, new EventEmitter());
-  return { code, out: lines.out.join("\n"), err: lines.err.join("\n") };
-}
+import { API_KEY, NOWHERE, run } from "./run-cli.ts";
 
 function receiptFile(receipt: unknown): string {
   const path = join(tempFolder(), "receipt.json");

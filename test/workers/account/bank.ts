@@ -9,6 +9,7 @@ import type { Tokens } from "../../../core/pricing.ts";
 import type { JobFacts } from "../../../core/receipt/body.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { AccountStore } from "../../../durable-objects/account/store.ts";
+import { LedgerChain } from "../../../protocol/chain.ts";
 import type {
   AccountRpc,
   CreditCommand,
@@ -17,6 +18,7 @@ import type {
   HoldRequest,
   HoldResult,
 } from "../../../protocol/internal/account.ts";
+import { timeText } from "../../../protocol/network/common.ts";
 import { bodyOf, idOf, seedOf, TEST_TERMS } from "../../support/receipts.ts";
 
 /** What a job of 1,000 completion tokens costs at the test's rate: 80 credits. */
@@ -130,6 +132,16 @@ export async function entries(bank: Bank): Promise<EntryRecord[]> {
     if (page.value.length === 0) return all;
     all.push(...page.value);
   }
+}
+
+/** What a chain comes to for whoever keeps a copy of it, in millicredits; fails where it does not hold. */
+export function sumOf(all: readonly EntryRecord[]): number {
+  const chain = new LedgerChain();
+  for (const entry of all) {
+    const bad = chain.add({ ...entry, at: timeText(entry.at) });
+    if (bad !== null) throw new Error(JSON.stringify(bad));
+  }
+  return chain.sum.nanoUsd + chain.sum.millicredits;
 }
 
 /** Why a hold was not made. */

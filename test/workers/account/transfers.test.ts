@@ -4,7 +4,7 @@ import type { AccountId, KeyId } from "../../../core/ids.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import type { SendCommand, SendResult } from "../../../protocol/internal/account.ts";
 import { idOf } from "../../support/receipts.ts";
-import { type Bank, balance, bankOf, count, creditOf, entries, foldOf, hold, inside, openBank } from "./bank.ts";
+import { type Bank, balance, bankOf, count, creditOf, entries, foldOf, hold, inside, openBank, sumOf } from "./bank.ts";
 
 async function openTwo(): Promise<[Bank, Bank]> {
   const [from, to] = [await openBank({ name: "from" }), await openBank({ name: "to" })];
@@ -46,6 +46,7 @@ it("moves credits from one account to another, and says so in both chains", asyn
   const answer = await to.rpc.balance(to.credentials);
   expect(answer).toMatchObject({ value: { lots: [{ kind: "received", backing: "none", expiresAt: null }] } });
   expect(await foldOf(to)).toBe(await foldOf(to, false));
+  expect([sumOf(await entries(from)), sumOf(await entries(to))]).toEqual([70_000, 30_000]);
 });
 
 it.each<[string, (from: Bank, to: Bank) => Partial<SendCommand>, string]>([

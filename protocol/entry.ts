@@ -1,0 +1,112 @@
+/**
+ * The bodies of ledger entries that are no receipts, with strict schemas, and what every entry moves. An unknown key makes
+ * an entry invalid, as in receipts: what is checked is exactly what is understood.
+ */
+
+import { z } from "zod";
+import { LOT_KINDS } from "../core/account/lots.ts";
+import type { ReceiptBody } from "../core/receipt/body.ts";
+import { canonicalText } from "../core/receipt/canonical.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type NanoUsd, toMillicreditsFloor } from "../core/units.ts";
+import { accountId, count, hash, jobId } from "./ids.ts";
+import { parseReceiptBody } from "./receipt.ts";
+
+export const ENTRY_VERSION = "tollmill/entry/v1";
+
+const amount = z.int().min(0).max(MAX_AMOUNT);
+const common = {
+  v: z.literal(ENTRY_VERSION),
+  at: count,
+  seq: z.int().min(1),
+  previous: hash,
+};
+
+/** A lot that came into being, or what of one has expired. One of the two amounts is 0, by the backing. */
+const lotBody = z.strictObject({
+  ...common,
+  type: z.enum(["bonus", "topup", "package", "allotment", "earned", "transfer", "expiry"]),
+  lot: z.string().min(1),
+  kind: z.enum(LOT_KINDS),
+  backing: z.enum(["usdc", "none"]),
+  nano_usd: amount,
+  millicredits: amount,
+  memo: z.string(),
+});
+
+const transferBody = z.strictObject({
+  ...common,
+  type: z.literal("transfer"),
+  direction: z.enum(["out", "in"]),
+  transfer: z.string().min(1),
+  account: accountId,
+  nano_usd: amount,
+  millicredits: amount,
+  memo: z.string(),
+});
+
+const releaseBody = z.strictObject({
+  ...common,
+  type: z.enum(["void", "hold_expired"]),
+  job: jobId,
+  reason: z.string(),
+});
+
+const plainBody = z.union([lotBody, transferBody, releaseBody]);
+export type PlainBody = z.infer<typeof plainBody>;
+
+/** What an entry says: a receipt, or one of the others. */
+export type EntryBody =
+  | { readonly type: "spent"; readonly receipt: ReceiptBody }
+  | { readonly type: "plain"; readonly plain: PlainBody };
+
+/** Reads an entry's body by its type: strict in its keys, and canonical to the byte. */
+export function parseEntryBody(type: string, text: string): EntryBody | { readonly error: string } {
+  if (type === "spent") {
+    const parsed = parseReceiptBody(text);
+    return "error" in parsed ? parsed : { type: "spent", receipt: parsed.body };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+    if (canonicalText(value) !== text) return { error: "the bytes are not in canonical form (RFC 8785)" };
+  } catch {
+    return { error: "the body is not JSON with a canonical form" };
+  }
+  const parsed = plainBody.safeParse(value);
+  if (!parsed.success) return { error: `this is no entry of type ${type} that is known here` };
+  if (parsed.data.type !== type) return { error: `the body is of type ${parsed.data.type}, not ${type}` };
+  return { type: "plain", plain: parsed.data };
+}
+
+/** By how much an account changes: nanoUSD of its backed lots, millicredits of the others. */
+export interface Movement {
+  readonly nanoUsd: number;
+  readonly millicredits: number;
+}
+
+/** What an entry moved. The end of a hold moves nothing: what it had reserved was the account's all the time. */
+export function movementOf(body: EntryBody): Movement {
+  if (body.type === "spent") return receiptMovement(body.receipt);
+  const { plain } = body;
+  if ("reason" in plain) return { nanoUsd: 0, millicredits: 0 };
+  if ("direction" in plain) return transferMovement(plain);
+  const sign = plain.type === "expiry" ? -1 : 1;
+  return { nanoUsd: sign * plain.nano_usd, millicredits: sign * plain.millicredits };
+}
+
+function receiptMovement({ charge }: ReceiptBody): Movement {
+  let [nanoUsd, millicredits] = [0, 0];
+  for (const part of charge.parts) {
+    // A part's millicredits are 0 where it is backed, and its nanoUSD are only what it covered where it is not.
+    if (part.backing === "usdc") nanoUsd -= part.nano_usd;
+    else millicredits -= part.millicredits;
+  }
+  return { nanoUsd, millicredits };
+}
+
+/** What is sent loses its backing: top-ups give nanoUSD for as many millicredits as those are worth, the rest is unbacked. */
+function transferMovement({ direction, nano_usd, millicredits }: z.infer<typeof transferBody>): Movement {
+  if (direction === "in") return { nanoUsd: 0, millicredits };
+  const stripped = toMillicreditsFloor(nano_usd as NanoUsd, GENESIS_PEG);
+  return { nanoUsd: -nano_usd, millicredits: stripped - millicredits };
+}

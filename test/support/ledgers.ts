@@ -1,0 +1,98 @@
+/** Ledgers for tests, chained by the code that chains real ones, with what the account then has. */
+
+import { GENESIS_HEAD, type Link } from "../../core/account/state.ts";
+import type { AccountId, JobId } from "../../core/ids.ts";
+import { hashText } from "../../core/receipt/canonical.ts";
+import type { Millicredits, NanoUsd } from "../../core/units.ts";
+import { lotEntry, releaseEntry, transferEntry } from "../../durable-objects/account/entries.ts";
+import type { LedgerEntry } from "../../protocol/chain.ts";
+import { timeText } from "../../protocol/network/common.ts";
+import { idOf, type ReceiptOptions, receiptOf, TEST_TIME } from "./receipts.ts";
+
+type Compose = (at: number, previous: Link) => string;
+
+export class TestLedger {
+  readonly entries: LedgerEntry[] = [];
+  /** Millicredits that all lots together come to. */
+  sum = 0;
+  readonly #name: string;
+  #jobs = 0;
+  #link: Link = { seq: 0, head: GENESIS_HEAD };
+
+  /** Ledgers of different names have different entries from the first one on. */
+  constructor(name = "ledger") {
+    this.#name = name;
+  }
+
+  credit(kind: "bonus" | "topup", amount: number): this {
+    const lot = {
+      id: `${this.#name}-${this.entries.length}`,
+      kind,
+      backing: kind === "topup" ? "usdc" : "none",
+    } as const;
+    return this.#add(kind, amount, (at, previous) => lotEntry(kind, lot, amount, at, previous, "a “gift”\n"));
+  }
+
+  expire(amount: number): this {
+    const lot = { id: `${this.#name}-0`, kind: "bonus", backing: "none" } as const;
+    return this.#add("expiry", -amount, (at, previous) => lotEntry("expiry", lot, amount, at, previous, ""));
+  }
+
+  /** A job of 100 prompt and 1,000 completion tokens: 82,000 nanoUSD of top-ups, or millicredits of a bonus. */
+  spend(kind: "bonus" | "topup" = "topup", options: ReceiptOptions = {}): this {
+    const index = this.#jobs++;
+    const held = [{ lot: "lot", kind, backing: kind === "topup" ? "usdc" : "none", amount: 82_000 }] as const;
+    const compose: Compose = (_at, link) => receiptOf({ index, held, link, ...options }).body;
+    return this.#add("spent", -82_000, compose);
+  }
+
+  void(): this {
+    return this.#add("void", 0, (at, previous) =>
+      releaseEntry("void", idOf("job") as unknown as JobId, "gone", at, previous),
+    );
+  }
+
+  /** Sends credits, `stripped` of them from top-ups, or takes some in. */
+  transfer(direction: "out" | "in", millicredits: number, stripped = 0): this {
+    const facts = {
+      id: "t",
+      other: idOf<AccountId>("other"),
+      millicredits: millicredits as Millicredits,
+      stripped: stripped as NanoUsd,
+      memo: "",
+    };
+    const compose: Compose = (at, previous) => transferEntry(direction, facts, at, previous);
+    return this.#add("transfer", direction === "out" ? -millicredits : millicredits, compose);
+  }
+
+  #add(type: string, change: number, compose: Compose): this {
+    const seq = this.entries.length + 1;
+    const at = TEST_TIME + seq * 1_000;
+    const body = compose(at, this.#link);
+    this.entries.push({ seq, at: timeText(at), type, body });
+    this.#link = { seq, head: hashText(body) };
+    this.sum += change;
+    return this;
+  }
+}
+
+/** An entry that has to be there. */
+export function entryOf(entries: readonly LedgerEntry[], seq: number): LedgerEntry {
+  const entry = entries.find((one) => one.seq === seq);
+  if (entry === undefined) throw new Error(`there is no entry ${seq}`);
+  return entry;
+}
+
+/** One entry of every kind. */
+export function fullLedger(name?: string): TestLedger {
+  return new TestLedger(name)
+    .credit("bonus", 1_000_000)
+    .credit("topup", 500_000)
+    .spend("bonus")
+    .void()
+    .spend("topup")
+    .transfer("in", 70_000)
+    .transfer("out", 100_000, 40_000)
+    .expire(18_000)
+    .spend("topup");
+}

@@ -1,0 +1,217 @@
+import { describe, expect, it } from "vitest";
+import { EXIT } from "../../../daemon/failure.ts";
+import { serveHttp } from "./fake-engine.ts";
+import { API_KEY, NOWHERE, run } from "./run-cli.ts";
+
+const ID = "0R7uXmQ2b1vXkYt3Zp9aLc";
+const TEXT = `tm_${"B".repeat(71)}`;
+
+const KEY = {
+  id: ID,
+  name: "ci",
+  created_at: "2026-11-22T12:00:00.000Z",
+  revoked_at: null as string | null,
+  expires_at: null as string | null,
+  rotated_at: null,
+  old_secret_until: null as string | null,
+  scopes: ["inference", "read"],
+  models: null as string[] | null,
+  requests_per_minute: null,
+  budget: null as object | null,
+};
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** A network that gives one answer, whatever it is asked, and keeps what it was asked. */
+async function network(answer: (path: string) => unknown) {
+  const asked: Asked[] = [];
+  const url = await serveHttp((request, response, text) => {
+    const { method = "", url: path = "", headers } = request;
+    const idempotencyKey = headers["idempotency-key"] as string | undefined;
+    asked.push({ method, path, body: text === "" ? null : JSON.parse(text), idempotencyKey });
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer(path)));
+  });
+  return { asked, tollmill: (...args: string[]) => run(["--url", url, "--api-key", API_KEY, ...args]) };
+}
+
+const created = (changes: object = {}) => ({ ...KEY, key: TEXT, notice: null, ...changes });
+
+describe("tollmill keys", () => {
+  it("lists keys for people and for programs", async () => {
+    const budget = {
+      usd: "25.000000000",
+      reset: "monthly",
+      spent_usd: "1.500000000",
+      held_usd: "0.000080000",
+      reset_at: null,
+    };
+    const data = [
+      KEY,
+      { ...KEY, name: "old", revoked_at: "2026-11-23T00:00:00.000Z", models: ["a", "b"] },
+      { ...KEY, name: "short", expires_at: "2020-01-01T00:00:00.000Z", budget },
+      { ...KEY, name: "long", expires_at: "2999-01-01T00:00:00.000Z" },
+    ];
+    const { asked, tollmill } = await network(() => ({ data }));
+    const { code, out } = await tollmill("keys");
+    expect([code, asked[0]]).toMatchObject([EXIT.ok, { method: "GET", path: "/api/v1/keys" }]);
+    expect(out).toMatch(new RegExp(`^${ID} +ci +active +inference read +all +none$`, "m"));
+    expect(out).toMatch(/old +revoked 2026-11-23 .* a b +none$/m);
+    expect(out).toMatch(
+      /short +expired 2020-01-01T00:00 .* 1\.500000000 of 25\.000000000 monthly, 0\.000080000 held$/m,
+    );
+    expect(out).toMatch(/long +expires 2999-01-01T00:00/);
+    const json = await tollmill("keys", "--json");
+    expect(json.out.split("\n").map((line) => JSON.parse(line))).toEqual(data);
+  });
+
+  it("writes a new key's text to stdout alone, and what is said of it to stderr", async () => {
+    const { asked, tollmill } = await network(() => created());
+    const { code, out, err } = await tollmill("keys", "create", "ci");
+    expect([code, out]).toEqual([EXIT.ok, TEXT]);
+    expect(err).toContain(`Key ${ID} (ci) for inference, read.`);
+    expect(err).not.toContain(TEXT);
+    await tollmill("keys", "create", "ci");
+    expect(asked.map(({ method, path, body }) => [method, path, body])).toEqual([
+      ["POST", "/api/v1/keys", { name: "ci" }],
+      ["POST", "/api/v1/keys", { name: "ci" }],
+    ]);
+    // Two keys of one name are two keys.
+    expect(asked[0]?.idempotencyKey).not.toBe(asked[1]?.idempotencyKey);
+    expect(JSON.parse((await tollmill("keys", "create", "ci", "--json")).out)).toEqual(created());
+  });
+
+  it("asks for what the flags name", async () => {
+    const { asked, tollmill } = await network(() => created());
+    const bounds = [
+      "--scope",
+      "read",
+      "--scope",
+      "manage",
+      "--model",
+      "maker/a",
+      "--model",
+      "b",
+      "--expires",
+      "2026-12-31",
+    ];
+    const budget = ["--budget", "2.5", "--reset", "weekly", "--requests-per-minute", "60"];
+    expect(await tollmill("keys", "create", "ci", ...bounds, ...budget)).toMatchObject({ code: EXIT.ok });
+    expect(asked[0]?.body).toEqual({
+      name: "ci",
+      scopes: ["read", "manage"],
+      models: ["maker/a", "b"],
+      budget: { usd: "2.5", reset: "weekly" },
+      expires_at: "2026-12-31T00:00:00.000Z",
+      requests_per_minute: 60,
+    });
+  });
+
+  it("fails without a text, and says why", async () => {
+    const { tollmill } = await network(() => created({ key: null, notice: "Its text was shown then." }));
+    expect(await tollmill("keys", "create", "ci")).toMatchObject({
+      code: EXIT.refused,
+      out: "",
+      err: expect.stringContaining("Its text was shown then.") as unknown,
+    });
+  });
+
+  it("rotates a key and revokes it", async () => {
+    const until = "2026-11-23T12:00:00.000Z";
+    const { asked, tollmill } = await network((path) =>
+      path.endsWith("/rotate") ? created({ old_secret_until: until }) : { ...KEY, revoked_at: until },
+    );
+    const rotated = await tollmill("keys", "rotate", ID, "--overlap", "0");
+    expect([rotated.code, rotated.out]).toEqual([EXIT.ok, TEXT]);
+    expect(rotated.err).toContain(`the old one is taken until ${until}`);
+    const revoked = await tollmill("keys", "revoke", ID);
+    expect([revoked.code, revoked.out, revoked.err]).toEqual([EXIT.ok, "", `Key ${ID} (ci) is revoked for good.`]);
+    expect(asked.map(({ method, path, body }) => [method, path, body])).toEqual([
+      ["POST", `/api/v1/keys/${ID}/rotate`, { overlap_seconds: 0 }],
+      ["DELETE", `/api/v1/keys/${ID}`, null],
+    ]);
+  });
+
+  it.each([
+    [["keys", "create"], "missing required argument"],
+    [["keys", "create", "ci", "--scope", "all"], "inference, read, manage, transfer, supply"],
+    [["keys", "create", "ci", "--model", "Not An Id"], "the id of a model"],
+    [["keys", "create", "ci", "--budget", "0"], "an amount of USD above 0"],
+    [["keys", "create", "ci", "--budget", "-1"], "an amount of USD above 0"],
+    [["keys", "create", "ci", "--reset", "daily"], "give --budget too"],
+    [["keys", "create", "ci", "--expires", "2026-02-31"], "a day or a time"],
+    [["keys", "create", "ci", "--expires", "tomorrow"], "a day or a time"],
+    [["keys", "rotate", "../keys"], "is no key id"],
+    [["keys", "revoke", "laptop"], "is no key id"],
+    [["keys", "delete", ID], "too many arguments"],
+    [["usage", "--by", "hour"], "day, model, key, lane"],
+    [["usage", "--from", "2026-11"], "a day or a time"],
+  ])("%j gets a named error before anything is asked", async (args, words) => {
+    const { code, err } = await run(["--url", NOWHERE, "--api-key", API_KEY, ...args]);
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining(words) as unknown]);
+  });
+});
+
+describe("tollmill usage", () => {
+  const row = (group: string, jobs: number, name: string | null = null) => ({
+    group,
+    name,
+    jobs,
+    completed: jobs - 1,
+    cancelled: 1,
+    failed: 0,
+    unanswered: 0,
+    prompt_tokens: 100 * jobs,
+    completion_tokens: 1_000 * jobs,
+    credits: `${82 * jobs}.500`,
+    usd: "0.000082000",
+  });
+  const page = (by: string, data: object[], next: number | null) => ({
+    by,
+    from: "2026-10-24T00:00:00.000Z",
+    to: null,
+    data,
+    next,
+  });
+
+  it("adds the pages of a long ledger together", async () => {
+    const { asked, tollmill } = await network((path) =>
+      path.includes("cursor=7")
+        ? page("key", [row("b", 3, "ci"), row("a", 2, "app")], null)
+        : page("key", [row("b", 1, "ci")], 7),
+    );
+    const { code, out } = await tollmill("usage", "--by", "key", "--to", "2026-12-01");
+    expect(code).toBe(EXIT.ok);
+    expect(out.split("\n").map((line) => line.trim().split(/ {2,}/))).toEqual([
+      "key name jobs completed cancelled failed unanswered prompt completion credits usd".split(" "),
+      "a app 2 1 1 0 0 200 2000 164.500 0.000082000".split(" "),
+      "b ci 4 2 2 0 0 400 4000 329.000 0.000164000".split(" "),
+      "total 6 3 3 0 0 600 6000 493.500 0.000246000".split(" "),
+    ]);
+    const queries = asked.map(({ path }) => Object.fromEntries(new URLSearchParams(path.split("?")[1])));
+    const to = "2026-12-01T00:00:00.000Z";
+    // The second page is one of the first, whatever the time has become.
+    expect(queries).toEqual([
+      { by: "key", to },
+      { by: "key", to, from: "2026-10-24T00:00:00.000Z", cursor: "7" },
+    ]);
+    const json = await tollmill("usage", "--by", "key", "--json");
+    expect(json.out.split("\n").map((line) => JSON.parse(line) as object)).toEqual([
+      row("a", 2, "app"),
+      { ...row("b", 4, "ci"), completed: 2, cancelled: 2, credits: "329.000", usd: "0.000164000" },
+    ]);
+  });
+
+  it("needs no total for one row, and says when there is none", async () => {
+    const one = await network(() => page("day", [row("2026-11-22", 1)], null));
+    const { out } = await one.tollmill("usage");
+    expect(out).toMatch(/^2026-11-22 +1 +0 +1 +0 +0 +100 +1000 +82\.500 +0\.000082000$/m);
+    expect(out).not.toContain("total");
+    const none = await network(() => page("day", [], null));
+    expect(await none.tollmill("usage")).toMatchObject({ code: EXIT.ok, out: "", err: "No job ended in that time." });
+  });
+});

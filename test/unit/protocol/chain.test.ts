@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+import { ENTRY_TYPES } from "../../../core/account/entry-types.ts";
+import { canonicalText, hashText } from "../../../core/receipt/canonical.ts";
+import { LedgerChain, type LedgerEntry } from "../../../protocol/chain.ts";
+import { parseEntryBody } from "../../../protocol/entry.ts";
+import { entryOf, fullLedger, TestLedger } from "../../support/ledgers.ts";
+import { receiptOf } from "../../support/receipts.ts";
+
+/** Takes entries until one does not fit, and tells which and why. */
+function check(entries: readonly LedgerEntry[], claim = false) {
+  const chain = new LedgerChain();
+  for (const entry of entries) {
+    const bad = chain.add(entry, { claim });
+    if (bad !== null) return { chain, bad: `${bad.seq} ${bad.check}` };
+  }
+  return { chain, bad: null };
+}
+
+/** Changes an entry's body and chains all after it again, as whoever owns the network could. */
+function forge(entries: readonly LedgerEntry[], seq: number, change: (body: Record<string, unknown>) => void) {
+  let previous: string | null = null;
+  return entries.map((entry) => {
+    const body = JSON.parse(entry.body) as Record<string, unknown>;
+    if (previous !== null) body["previous"] = previous;
+    if (entry.seq === seq) change(body);
+    const text = canonicalText(body);
+    previous = hashText(text);
+    return { ...entry, body: text };
+  });
+}
+
+describe("a ledger of every kind of entry", () => {
+  const { entries, sum } = fullLedger();
+
+  it("holds, and comes to what the account has", () => {
+    const { chain, bad } = check(entries, true);
+    expect(bad).toBeNull();
+    expect(chain.sum.nanoUsd + chain.sum.millicredits).toBe(sum);
+    // Top-ups of 500,000, less two jobs and the 40,000 whose backing a transfer took.
+    expect(chain.sum.nanoUsd).toBe(500_000 - 2 * 82_000 - 40_000);
+    expect([chain.seq, chain.receipts, chain.lastReceipt?.seq]).toEqual([9, 3, 9]);
+    expect(chain.head).toBe(hashText(entries.at(-1)?.body ?? ""));
+  });
+
+  it("changes nothing for an entry that does not fit", () => {
+    const { chain } = check(entries.slice(0, 4));
+    const before = { seq: chain.seq, head: chain.head, sum: chain.sum };
+    expect(chain.add(entryOf(entries, 6))).toMatchObject({ seq: 5, check: "order" });
+    expect({ seq: chain.seq, head: chain.head, sum: chain.sum }).toEqual(before);
+    expect(chain.add(entryOf(entries, 5))).toBeNull();
+  });
+
+  it.each(entries.map(({ seq }) => seq))("misses entry %i", (seq) => {
+    // Without the last one it is the ledger of before.
+    const without = entries.filter((entry) => entry.seq !== seq);
+    const renumbered = without.map((entry, index) => ({ ...entry, seq: index + 1 }));
+    expect([check(without).bad, check(renumbered).bad?.split(" ")[0]]).toEqual(
+      seq === entries.length ? [null, undefined] : [`${seq} order`, String(seq)],
+    );
+  });
+});
+
+it.each(ENTRY_TYPES.filter((type) => type !== "spent"))("entries of type %s have a form that is known", (type) => {
+  const samples = [1, 4, 6].map((seq) => JSON.parse(entryOf(fullLedger().entries, seq).body) as object);
+  const texts = samples.map((sample) => canonicalText({ ...sample, type }));
+  expect(texts.some((text) => "plain" in parseEntryBody(type, text))).toBe(true);
+});
+
+describe("a ledger that was changed and chained again", () => {
+  const { entries } = fullLedger();
+
+  it.each<[string, string, number, (body: Record<string, unknown>) => void]>([
+    ["names another number", "order", 4, (body) => (body["seq"] = 5)],
+    ["names another entry before it", "chain", 4, (body) => (body["previous"] = "0".repeat(64))],
+    ["has a key that nobody knows", "form", 2, (body) => (body["extra"] = 1)],
+    ["is of another type than its line", "form", 1, (body) => (body["type"] = "topup")],
+    ["has another time than its line", "form", 1, (body) => (body["at"] = 1)],
+    ["takes more than was there", "amounts", 8, (body) => (body["millicredits"] = 2_000_000)],
+    ["gives more than an account can hold", "form", 2, (body) => (body["nano_usd"] = 9.1e15)],
+    ["bills tokens that nobody claimed", "price", 5, (body) => Object.assign(body["usage"] as object, { prompt: 101 })],
+    ["is charged otherwise", "price", 5, (body) => Object.assign(body["charge"] as object, { nano_usd: 81_999 })],
+    ["pays somebody else", "split", 5, (body) => (body["provider"] = "somebody")],
+  ])("%s: %s", (_what, name, seq, change) => {
+    expect(check(forge(entries, seq, change)).bad).toBe(`${seq} ${name}`);
+  });
+
+  it("breaks at a claim of another daemon, where signatures are checked", () => {
+    const forged = forge(entries, 5, (body) => (body["fence"] = 2));
+    expect([check(forged, true).bad, check(forged, false).bad]).toEqual(["5 claim_signature", null]);
+  });
+
+  it("charges no job twice", () => {
+    const twice = new TestLedger().credit("topup", 500_000).spend().spend("topup", { index: 0 });
+    expect(check(twice.entries).bad).toBe("3 amounts");
+  });
+
+  it("never runs backwards", () => {
+    const [first, second, third] = entries as [LedgerEntry, LedgerEntry, LedgerEntry];
+    expect(check([first, second, { ...third, at: first.at }]).bad).toBe("3 order");
+    expect(check([first, second, { ...third, at: "2026-11-22T12:00:09Z" }]).bad).toBe("3 form");
+    expect(check([first, second, { ...third, type: "bonus" }]).bad).toBe("3 form");
+  });
+
+  it("has receipts whose bytes are canonical", () => {
+    const body = ` ${receiptOf().body}`;
+    expect(check([{ seq: 1, at: "2026-11-22T12:00:00.000Z", type: "spent", body }]).bad).toBe("1 form");
+    const first = entryOf(entries, 1);
+    expect(check([{ ...first, body: first.body.replace(",", ", ") }]).bad).toBe("1 form");
+  });
+});
