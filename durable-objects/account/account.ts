@@ -48,6 +48,8 @@ import { checkLog, isConfirmed } from "./log-check.ts";
 import { Outgoing } from "./outgoing.ts";
 import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+import { hear } from "./watcher.ts";
+import { Watchers } from "./watchers.ts";
 
 interface Books {
   readonly ledger: Ledger;
@@ -69,10 +71,16 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   #alarmAt = Number.POSITIVE_INFINITY;
   /** What each key has used of its minute. An object that sleeps has had no job for some time, so it may forget. */
   readonly #quotas = new Map<KeyId, QuotaWindow>();
+  readonly #watchers: Watchers;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#parameters = parametersOf(env);
+    this.#watchers = new Watchers({
+      ctx,
+      minimum: this.#parameters.minimumBalanceMillicredits as Millicredits,
+      wakeAt: (time) => this.#armAlarm(Math.max(1, time - Date.now())),
+    });
     if (!isMigrated(ctx.storage)) return;
     const { ledger, outgoing } = this.#load();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
@@ -82,11 +90,13 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   #load(): Books {
     migrate(this.ctx.storage, ACCOUNT_MIGRATIONS);
+    const forget = (reason: string) => this.#forget(reason);
     this.#books = {
-      ledger: new Ledger(this.ctx.storage, (reason) => this.#forget(reason)),
+      ledger: new Ledger(this.ctx.storage, forget, () => this.#watchers.changed()),
       keys: new Keyring(this.ctx.storage.sql),
       outgoing: new Outgoing(this.ctx.storage.sql),
     };
+    this.#watchers.begin(this.#books);
     return this.#books;
   }
 
@@ -272,6 +282,23 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return { ok: true, value: balanceOf(entered.value.ledger.state, GENESIS_PEG, now) };
   }
 
+  /** A live connection to the balance (protocol/internal/watch.ts). */
+  override async fetch(request: Request): Promise<Response> {
+    return this.#watchers.open(request);
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    hear(socket, message);
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    this.#watchers.closed(socket, code, reason);
+  }
+
+  override async webSocketError(): Promise<void> {
+    this.#watchers.restIfAlone();
+  }
+
   async job(credentials: Credentials, job: JobId): Promise<Answer<JobRecord>> {
     const entered = this.#enter(credentials, "inference", "read");
     if (!entered.ok) return entered;
@@ -331,6 +358,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const entered = this.#enter(credentials, ...scopes);
     if (!entered.ok) return entered;
     const changed = change(entered.value);
+    this.#watchers.recheck();
     return changed.ok ? { ok: true, value: viewOf(changed.value, entered.value.ledger.state, Date.now()) } : changed;
   }
 
@@ -342,12 +370,15 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
+    // Before others are waited for: whose key has expired sees nothing more.
+    this.#watchers.recheck();
     await this.#deliver(outgoing);
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
     else if (!outgoing.isEmpty) this.#armAlarm(LIMITS.transferRetryMs);
     else if (left === "pending" || ledger.state.holds.size > 0) this.#armAlarm();
+    this.#watchers.plan();
   }
 
   /** One lazy alarm: left alone where it rings soon enough, as every alarm that is set costs a row. */

@@ -9,11 +9,25 @@ import { estimate } from "./estimate.ts";
 import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
+import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { status } from "./status.ts";
 import { transfers } from "./transfers.ts";
 
 export const api = newApi();
 
-for (const noun of [balance, ledger, transfers, estimate, keys, jobs, receipts, daemons, connect, status, admin])
+for (const noun of [
+  balance,
+  liveBalance,
+  ledger,
+  transfers,
+  estimate,
+  keys,
+  jobs,
+  receipts,
+  daemons,
+  connect,
+  status,
+  admin,
+])
   api.route("/", noun);
