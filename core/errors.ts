@@ -116,7 +116,7 @@ export const ERRORS = {
     402,
     "insufficient_quota",
     "The balance is below the minimum for remote inference.",
-    "Top up, or run the model on your own machine, which is free.",
+    "Top up, or use local inference or a device of your own: both are free.",
   ),
   budget_exceeded: row(
     402,
