@@ -57,7 +57,8 @@ export async function readLiveBalance(
       if (message === null) return;
       if (message.type === "end") {
         said = { code: message.code, reason: message.message };
-        return;
+        // Nothing follows, and the other side's part of the goodbye may take seconds.
+        return socket.terminate();
       }
       wasOpen = true;
       heard(message);

@@ -26,10 +26,10 @@ export function isSame(a: Mark, b: Mark): boolean {
 }
 
 /** The whole balance, with what happened since a message that the watcher names. */
-export function snapshotOf(ledger: Ledger, reading: Reading, after: Mark | null, minimum: Millicredits): LiveMessage {
+export function snapshotOf(ledger: Ledger, reading: Reading, after: Mark, minimum: Millicredits): LiveMessage {
   const { mark, balance } = reading;
   // A message of the future is one of another account, or of nobody.
-  const from = after !== null && after.seq <= mark.seq && after.order <= mark.order ? after : mark;
+  const from = after.seq <= mark.seq && after.order <= mark.order ? after : mark;
   return { type: "snapshot", ...shownBalance(balance, minimum), ...sinceOf(ledger, reading, from) };
 }
 

@@ -29,7 +29,7 @@ export function newWatcher(secretHash: string, mark: Mark): Watcher {
   return { v: 1, secretHash, mark, unread: 0, asked: null };
 }
 
-export function attach(socket: WebSocket, watcher: Watcher): void {
+function attach(socket: WebSocket, watcher: Watcher): void {
   socket.serializeAttachment(watcher);
 }
 
@@ -69,4 +69,6 @@ export function end(socket: WebSocket, { code, message }: Refusal): void {
   if (!isOpen(socket)) return;
   socket.send(JSON.stringify({ type: "end", code, message } satisfies LiveMessage));
   socket.close(CLOSE_POLICY, code);
+  // Its other side may never answer, and the account sleeps and wakes meanwhile: it is nobody's watcher any more.
+  socket.serializeAttachment(null);
 }

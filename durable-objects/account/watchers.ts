@@ -9,13 +9,12 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Millicredits } from "../../core/units.ts";
 import { PING, PONG } from "../../protocol/daemon/messages.ts";
 import { WATCH_HEADER, type WatchRefusal, type WatchRequest } from "../../protocol/internal/watch.ts";
-import type { Mark } from "../../protocol/network/live-balance.ts";
 import { emitError } from "../shared/events.ts";
 import { barKey } from "./key-desk.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Ledger } from "./ledger.ts";
 import { changeOf, isSame, type Reading, readBalance, snapshotOf } from "./live-messages.ts";
-import { attach, end, isOpen, newWatcher, tell, watcherOf } from "./watcher.ts";
+import { end, isOpen, newWatcher, tell, type Watcher, watcherOf } from "./watcher.ts";
 
 /** What watchers see of their account. */
 export interface Watched {
@@ -48,15 +47,14 @@ export class Watchers {
   /** The books were folded. Whoever watched before the account slept goes on from there. */
   begin(watched: Watched): void {
     this.#watched = watched;
-    const sockets = this.#sockets();
+    const sockets = this.#host.ctx.getWebSockets();
     if (sockets.length === 0) return;
+    for (const socket of sockets) if (watcherOf(socket) === null) socket.close(CLOSE_RESTART, "update");
     const reading = readBalance(watched.ledger, Date.now());
-    this.#told = reading;
-    for (const socket of sockets) {
-      const watcher = watcherOf(socket);
-      if (watcher === null) socket.close(CLOSE_RESTART, "update");
+    for (const { socket, watcher } of this.#watchers()) {
+      this.#told = reading;
       // What an earlier life of the account did not get to tell.
-      else if (!isSame(watcher.mark, reading.mark)) this.#tellAll(watched, reading, socket, watcher.mark);
+      if (!isSame(watcher.mark, reading.mark)) this.#tellAll(watched, reading, socket, watcher);
     }
     this.plan();
   }
@@ -82,7 +80,7 @@ export class Watchers {
     if (watched === null) return refusal(refuse("invalid_api_key"));
     const barred = barWatcher(watched.keys, credentials.secretHash, Date.now());
     if (barred !== null) return refusal(barred);
-    if (this.#sockets().length >= LIMITS.watchers) {
+    if (this.#watchers().length >= LIMITS.watchers) {
       const detail = `The account's balance has ${LIMITS.watchers} live connections, and may have no more.`;
       return refusal(refuse("watcher_limit", { detail }));
     }
@@ -95,8 +93,7 @@ export class Watchers {
     // Answered by the platform without waking the account.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     const reading = readBalance(watched.ledger, Date.now());
-    attach(server, newWatcher(credentials.secretHash, reading.mark));
-    this.#tellAll(watched, reading, server, after);
+    this.#tellAll(watched, reading, server, newWatcher(credentials.secretHash, after ?? reading.mark));
     this.#told ??= reading;
     this.plan();
     const protocol = request.headers.get("sec-websocket-protocol");
@@ -117,9 +114,8 @@ export class Watchers {
   /** Keys have changed, or time has passed: whose key may no longer watch is sent away at once. */
   recheck(): void {
     if (this.#told === null || this.#watched === null) return;
-    for (const socket of this.#sockets()) {
-      const watcher = watcherOf(socket);
-      const barred = watcher && barWatcher(this.#watched.keys, watcher.secretHash, Date.now());
+    for (const { socket, watcher } of this.#watchers()) {
+      const barred = barWatcher(this.#watched.keys, watcher.secretHash, Date.now());
       if (barred !== null) end(socket, barred);
     }
     this.restIfAlone();
@@ -136,29 +132,27 @@ export class Watchers {
     if (isSame(told.mark, reading.mark)) return;
     this.#told = reading;
     const text = JSON.stringify(changeOf(watched.ledger, told, reading));
-    for (const socket of this.#sockets()) {
-      const watcher = watcherOf(socket);
-      if (watcher !== null) tell(socket, watcher, text, reading.mark);
-    }
+    for (const { socket, watcher } of this.#watchers()) tell(socket, watcher, text, reading.mark);
     this.restIfAlone();
     this.plan();
   }
 
-  /** Tells one watcher the whole balance, with what happened since a message that it names. */
-  #tellAll({ ledger }: Watched, reading: Reading, socket: WebSocket, after: Mark | null): void {
-    const watcher = watcherOf(socket);
-    if (watcher === null) return;
-    const text = JSON.stringify(snapshotOf(ledger, reading, after, this.#host.minimum));
+  /** Tells one watcher the whole balance, with what happened since the message that it has. */
+  #tellAll({ ledger }: Watched, reading: Reading, socket: WebSocket, watcher: Watcher): void {
+    const text = JSON.stringify(snapshotOf(ledger, reading, watcher.mark, this.#host.minimum));
     tell(socket, watcher, text, reading.mark);
   }
 
-  #sockets(): WebSocket[] {
-    return this.#host.ctx.getWebSockets().filter(isOpen);
+  #watchers(): { socket: WebSocket; watcher: Watcher }[] {
+    return this.#host.ctx.getWebSockets().flatMap((socket) => {
+      const watcher = isOpen(socket) ? watcherOf(socket) : null;
+      return watcher === null ? [] : [{ socket, watcher }];
+    });
   }
 
   /** Where nobody watches any more, changes cost nothing again. */
   restIfAlone(): void {
-    if (this.#sockets().length > 0) return;
+    if (this.#watchers().length > 0) return;
     this.#told = null;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -174,10 +168,7 @@ export class Watchers {
       if (available > 0 && expiresAt !== null) next = Math.min(next, expiresAt);
     }
     for (const { expiresAt } of holds.values()) next = Math.min(next, expiresAt);
-    for (const socket of this.#sockets()) {
-      const watcher = watcherOf(socket);
-      if (watcher !== null) next = Math.min(next, keys.endOf(watcher.secretHash));
-    }
+    for (const { watcher } of this.#watchers()) next = Math.min(next, keys.endOf(watcher.secretHash));
     if (next < Number.POSITIVE_INFINITY) this.#host.wakeAt(next);
   }
 }

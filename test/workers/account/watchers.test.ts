@@ -156,6 +156,18 @@ it("tells what an earlier life of the account did not get to tell", async () => 
   expect(watcher.last).toMatchObject({ type: "snapshot", entries: [{ seq: 1, type: "bonus" }] });
 });
 
+it("sends away whom another version of the code has let in, so that they come back", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const watcher = await watch(bank);
+  await inside(bank, (state) => {
+    for (const socket of state.getWebSockets()) socket.serializeAttachment({ v: 9 });
+  });
+  await evictDurableObject(bank.stub);
+  await hold(bank);
+  expect(await watcher.closed).toEqual({ code: 1012, reason: "update" });
+  expect(watcher.messages).toHaveLength(1);
+});
+
 it("pushes what time alone changes: lots and holds that run out", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   const bank = await openBank({ bonus: 1_000_000 });
