@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { PING } from "../../protocol/daemon/messages.ts";
 import { ackText, type LiveMessage, liveMessage } from "../../protocol/network/live-balance.ts";
+import { textOf } from "../session/connection.ts";
 import { readRejection } from "../session/rejection.ts";
 import type { Settings } from "./settings.ts";
 
@@ -53,7 +54,7 @@ export async function readLiveBalance(
     signal.addEventListener("abort", stop, { once: true });
     socket.on("message", (data) => {
       alive = true;
-      const message = readMessage(data.toString());
+      const message = readMessage(textOf(data));
       if (message === null) return;
       if (message.type === "end") {
         said = { code: message.code, reason: message.message };

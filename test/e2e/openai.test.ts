@@ -288,13 +288,12 @@ describe.concurrent("errors", () => {
       Promise.resolve(new Response(`: waiting\n\n${event}`, { headers: STREAM_HEADERS })),
     );
     const stream = await create({ fetch });
-    const error = apiErrorOf(
-      await errorOf(
-        (async () => {
-          for await (const _ of stream);
-        })(),
-      ),
-    );
+    const read = async () => {
+      const chunks = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      return chunks;
+    };
+    const error = apiErrorOf(await errorOf(read()));
     expect(error).toMatchObject({ code: "below_minimum_balance", type: "insufficient_quota" });
     expect(error.error).toEqual(plain.error);
     expect(requests).toHaveLength(1);

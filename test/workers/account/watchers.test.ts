@@ -96,6 +96,20 @@ it("makes few messages of two hundred changes in one moment, and the last state 
   expect(watcher.messages.length).toBeLessThan(100);
 });
 
+it("tells everybody everything once, also who comes in the middle of it", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const first = await watch(bank);
+  for (let gift = 0; gift < 5; gift++) {
+    await bank.rpc.credit(creditOf({ id: `before ${gift}` }));
+    const late = await watch(bank);
+    await bank.rpc.credit(creditOf({ id: `after ${gift}` }));
+    await caughtUp(bank, late);
+    expect(late.entries.map(({ seq }) => seq)).toEqual([3 + 2 * gift]);
+  }
+  await caughtUp(bank, first);
+  expect(first.entries.map(({ seq }) => seq)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+});
+
 it("sleeps while somebody watches, answers pings in its sleep, and goes on over the same socket", async () => {
   const bank = await openBank({ bonus: 1_000_000 });
   const watcher = await watch(bank);
