@@ -5,6 +5,7 @@ import { LIMITS } from "../../../core/limits.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../../core/units.ts";
 import type { Credentials, NewKey } from "../../../protocol/internal/account.ts";
+import { ackText } from "../../../protocol/network/live-balance.ts";
 import type { LiveWatcher } from "../../support/live-watcher.ts";
 import { idOf } from "../../support/receipts.ts";
 import { type Bank, creditOf, entries, hold, inside, openBank, post } from "./bank.ts";
@@ -299,22 +300,39 @@ it("sends a watcher away that does not read, and keeps the one that does", async
   expect(reader.told).toHaveLength(21);
 });
 
-it("takes no acknowledgement that was not asked for", async () => {
+it("takes the acknowledgement that it asked for, and no other", async () => {
   const bank = await openBank({ bonus: 1_000_000 });
   const watcher = await watch(bank, { acknowledges: false });
-  const unread = () =>
-    inside(bank, (state) =>
-      state.getWebSockets().map((socket) => socket.deserializeAttachment() as { unread: number }),
+  const half = LIMITS.liveUnreadBytes / 2;
+  const unread = async (): Promise<number> => {
+    const attached = await inside(bank, (state) =>
+      state.getWebSockets().map((socket) => socket.deserializeAttachment()),
     );
-  const [before] = await unread();
-  for (const text of ['{"type":"ack","ack":""}', '{"type":"ack","ack":null}', "{", "[]", "x".repeat(10_000)])
+    return (attached as { unread: number }[])[0]?.unread ?? Number.NaN;
+  };
+  await inside(bank, (state) => {
+    for (const socket of state.getWebSockets()) {
+      socket.serializeAttachment({ ...(socket.deserializeAttachment() as object), unread: half });
+    }
+  });
+  await bank.rpc.credit(creditOf({ id: "first" }));
+  await caughtUp(bank, watcher);
+  const ack = watcher.last?.ack ?? "";
+  expect(ack).toMatch(/^\w{16,}$/);
+  for (const text of [ackText(""), ackText(`${ack}0`), '{"type":"ack","ack":null}', "{", "[]", "x".repeat(10_000)]) {
     watcher.say(text);
+  }
   watcher.say("ping");
   await watcher.until(() => watcher.texts.includes("pong"), "pong");
-  await bank.rpc.credit(creditOf({ id: "gift" }));
+  await bank.rpc.credit(creditOf({ id: "second" }));
   await caughtUp(bank, watcher);
-  const [after] = await unread();
-  expect(after?.unread).toBeGreaterThan(before?.unread ?? Number.NaN);
+  // It is asked once, and owes the same answer until it comes.
+  expect(watcher.last?.ack).toBeUndefined();
+  expect(await unread()).toBeGreaterThan(half);
+  watcher.say(ackText(ack));
+  await vi.waitFor(async () => expect(await unread()).toBeLessThan(1_000));
+  // What came after the question is still unread.
+  expect(await unread()).toBeGreaterThan(0);
 });
 
 it("costs nothing where nobody watches any more", async () => {
