@@ -86,11 +86,11 @@ it("gives flat rows for spreadsheets, and lets no text become a formula", async 
   expect(headers.get("content-type")).toBe("text/csv; charset=utf-8");
   const [head, starter, gift, spent, ...rest] = text.trimEnd().split("\r\n");
   expect(head).toBe(
-    "seq,at,type,credits_in,credits_out,usd,kind,backing,job,outcome,lane,model,prompt_tokens,completion_tokens,memo",
+    "seq,at,type,credits_in,credits_out,usd,kind,backing,account,job,outcome,lane,model,prompt_tokens,completion_tokens,memo",
   );
-  expect(starter).toMatch(/^1,[^,]+Z,bonus,1200\.000,,,bonus,none,,,,,,,starter balance$/);
-  expect(gift).toMatch(/,bonus,10\.500,,,bonus,none,,,,,,,"'=HYPERLINK\(""x""\), ""quoted"""$/);
-  expect(spent).toMatch(/,spent,,82\.000,0\.000082000,,,\w{22},completed,public,maker\/eight,100,1000,$/);
+  expect(starter).toMatch(/^1,[^,]+Z,bonus,1200\.000,,,bonus,none,,,,,,,,starter balance$/);
+  expect(gift).toMatch(/,bonus,10\.500,,,bonus,none,,,,,,,,"'=HYPERLINK\(""x""\), ""quoted"""$/);
+  expect(spent).toMatch(/,spent,,82\.000,0\.000082000,,,,\w{22},completed,public,maker\/eight,100,1000,$/);
   expect(rest).toEqual([]);
 });
 
