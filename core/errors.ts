@@ -116,7 +116,7 @@ export const ERRORS = {
     402,
     "insufficient_quota",
     "The balance is below the minimum for remote inference.",
-    "Top up, or run the model on your own machine, which is free.",
+    "Top up, or use local inference or a device of your own: both are free.",
   ),
   budget_exceeded: row(
     402,
@@ -171,6 +171,19 @@ export const ERRORS = {
     "Wait for Retry-After, or spread the requests.",
   ),
   queue_full: row(429, "rate_limit_error", "Too many jobs wait for this model.", "Try again after Retry-After."),
+
+  watcher_limit: row(
+    429,
+    "rate_limit_error",
+    "The account's balance has as many live connections as it may.",
+    "Close one that is not needed.",
+  ),
+  watcher_too_slow: row(
+    429,
+    "rate_limit_error",
+    "The live connection was not read, or its messages were not acknowledged.",
+    "Answer each message that has `ack`, then connect again with the id of the last message.",
+  ),
 
   key_limit: row(409, "conflict_error", "The account has as many keys as it may.", "Revoke one that is not used."),
 

@@ -99,6 +99,17 @@ export const LIMITS = {
   /** A transfer whose recipient could not be reached is brought again after this long. */
   transferRetryMs: 5 * SECOND_MS,
   transferMemoCharacters: 256,
+  /** Live connections to one account's balance: each change is one message to every one of them. */
+  watchers: 32,
+  /** Changes of a balance wait this long for more: ten messages a second however many jobs an account runs. */
+  liveCoalesceMs: 100,
+  /** Entries that one live message lists: half a second of the most that one object commits. The ledger has the rest. */
+  liveEntries: 256,
+  /** What a watcher may leave unacknowledged: some 800 changes of 0.3 KiB, and three times a snapshot of all lots. */
+  liveUnreadBytes: 256 * KIB,
+  liveAckCharacters: 256,
+  /** An event stream of the balance ends after this long (interfaces.md §2); its reader comes back and misses nothing. */
+  liveStreamMs: 10 * MINUTE_MS,
   /** Receipts that an account re-emits in one alarm. */
   reemitReceipts: 256,
 

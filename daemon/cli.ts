@@ -13,6 +13,7 @@ import { MIRROR_HELP, type MirrorFlags, showMirror } from "./commands/mirror.ts"
 import { type SendFlags, send } from "./commands/send.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
+import { watchBalance } from "./commands/watch-balance.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
@@ -91,8 +92,10 @@ function describe(
   program
     .command("balance")
     .description("what the account has")
-    .action(async (_flags, command: Command) => {
-      done(await showBalance(context, command.optsWithGlobals<GlobalFlags>()));
+    .option("--watch", "print it again whenever it changes, until a signal")
+    .action(async ({ watch }: { watch?: boolean }, command: Command) => {
+      const flags = command.optsWithGlobals<GlobalFlags>();
+      done(watch === true ? await watchBalance(context, flags, signals) : await showBalance(context, flags));
     });
   program
     .command("ledger")

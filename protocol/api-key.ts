@@ -9,7 +9,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { type AccountId, base62, base62Length, isId128, parseBase62 } from "../core/ids.ts";
 
-const PREFIX = "tm_";
+export const API_KEY_PREFIX = "tm_";
 const ID_LENGTH = base62Length(16);
 const SECRET_LENGTH = base62Length(32);
 const CHECKSUM_LENGTH = 6;
@@ -24,14 +24,17 @@ export interface ApiKey {
 /** Writes a key from an account and 32 random bytes. The text is shown once and never stored. */
 export function formatApiKey(account: AccountId, secret: Uint8Array, edgeKey: Uint8Array): string {
   const stem = account + base62(secret);
-  return PREFIX + stem + checksum(stem, edgeKey);
+  return API_KEY_PREFIX + stem + checksum(stem, edgeKey);
 }
 
 /** Reads a key, or null when it is malformed or its checksum is not this network's. Touches no object. */
 export function parseApiKey(text: string, edgeKey: Uint8Array): ApiKey | null {
-  if (!text.startsWith(PREFIX) || text.length !== PREFIX.length + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH)
+  if (
+    !text.startsWith(API_KEY_PREFIX) ||
+    text.length !== API_KEY_PREFIX.length + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+  )
     return null;
-  const stem = text.slice(PREFIX.length, -CHECKSUM_LENGTH);
+  const stem = text.slice(API_KEY_PREFIX.length, -CHECKSUM_LENGTH);
   const account = stem.slice(0, ID_LENGTH);
   const secret = parseBase62(stem.slice(ID_LENGTH), 32);
   if (!isId128(account) || secret === null) return null;

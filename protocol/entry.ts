@@ -54,16 +54,19 @@ const releaseBody = z.strictObject({
 const plainBody = z.union([lotBody, transferBody, releaseBody]);
 export type PlainBody = z.infer<typeof plainBody>;
 
-/** What an entry says: a receipt, or one of the others. */
+/** What an entry says: a receipt, which a reversal is too, or one of the others. */
 export type EntryBody =
   | { readonly type: "spent"; readonly receipt: ReceiptBody }
   | { readonly type: "plain"; readonly plain: PlainBody };
 
 /** Reads an entry's body by its type: strict in its keys, and canonical to the byte. */
 export function parseEntryBody(type: string, text: string): EntryBody | { readonly error: string } {
-  if (type === "spent") {
+  if (type === "spent" || type === "adjustment") {
     const parsed = parseReceiptBody(text);
-    return "error" in parsed ? parsed : { type: "spent", receipt: parsed.body };
+    if ("error" in parsed) return parsed;
+    const isReversal = parsed.body.outcome === "reversed";
+    if (isReversal === (type === "spent")) return { error: `a receipt with this outcome is no entry of type ${type}` };
+    return { type: "spent", receipt: parsed.body };
   }
   let value: unknown;
   try {

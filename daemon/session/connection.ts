@@ -248,7 +248,8 @@ function connectUrl(url: string, daemon: string): string {
   return target.href;
 }
 
-function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {
+/** The text of a message as the socket gives it. */
+export function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {
   if (Array.isArray(data)) return Buffer.concat(data).toString("utf8");
   return (Buffer.isBuffer(data) ? data : Buffer.from(data)).toString("utf8");
 }

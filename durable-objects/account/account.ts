@@ -1,37 +1,23 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
-import { shown } from "../../core/account/lots.ts";
 import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
-import type { AccountState, Hold } from "../../core/account/state.ts";
-import { decideSending, type Sending } from "../../core/account/transfer.ts";
+import type { Sending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import { type AccountId, type JobId, type KeyId } from "../../core/ids.ts";
-import { WHOLE } from "../../core/lanes.ts";
+import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
-import { canonicalText } from "../../core/receipt/canonical.ts";
-import {
-  formatCredits,
-  GENESIS_PEG,
-  MAX_AMOUNT,
-  type Millicredits,
-  mulDivFloor,
-  type NanoUsd,
-  sum,
-} from "../../core/units.ts";
+import { GENESIS_PEG, type Millicredits } from "../../core/units.ts";
 import type {
   AccountRpc,
-  AllotmentTerms,
   Answer,
   Credentials,
   CreditCommand,
   CreditResult,
   EntryRecord,
   EstimateResult,
-  HeldTerms,
   HoldAnswer,
   HoldRequest,
   HoldResult,
@@ -55,14 +41,19 @@ import { isMigrated, migrate } from "../shared/migrations.ts";
 import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
-import { barKey, createKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
+import { credit, fits, STARTER, starterCredit, TOO_MUCH } from "./credits.ts";
+import { barKey, createKey, revokeKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
 import { Keyring, type StoredKey } from "./keyring.ts";
+import { LazyAlarm } from "./lazy-alarm.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed } from "./log-check.ts";
 import { Outgoing } from "./outgoing.ts";
-import { type Earlier, findEarlier, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+import { debit, maySend, receive } from "./transfers.ts";
 import { readUsage } from "./usage.ts";
+import { hear } from "./watcher.ts";
+import { Watchers } from "./watchers.ts";
 
 interface Books {
   readonly ledger: Ledger;
@@ -80,28 +71,36 @@ type Entered = Books & { readonly key: StoredKey };
 export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #parameters: Parameters;
   #books: Books | null = null;
-  /** When the alarm rings, as far as this life of the object knows. */
-  #alarmAt = Number.POSITIVE_INFINITY;
+  readonly #alarm: LazyAlarm;
   /** What each key has used of its minute. An object that sleeps has had no job for some time, so it may forget. */
   readonly #quotas = new Map<KeyId, QuotaWindow>();
+  readonly #watchers: Watchers;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#parameters = parametersOf(env);
+    this.#alarm = new LazyAlarm(ctx);
+    this.#watchers = new Watchers({
+      ctx,
+      minimum: this.#parameters.minimumBalanceMillicredits as Millicredits,
+      wakeAt: (time) => this.#alarm.arm(Math.max(1, time - Date.now())),
+    });
     if (!isMigrated(ctx.storage)) return;
     const { ledger, outgoing } = this.#load();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
-    if (!outgoing.isEmpty) this.#armAlarm(LIMITS.transferRetryMs);
-    else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#armAlarm();
+    if (!outgoing.isEmpty) this.#alarm.arm(LIMITS.transferRetryMs);
+    else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#alarm.arm();
   }
 
   #load(): Books {
     migrate(this.ctx.storage, ACCOUNT_MIGRATIONS);
+    const forget = (reason: string) => this.#forget(reason);
     this.#books = {
-      ledger: new Ledger(this.ctx.storage, (reason) => this.#forget(reason)),
+      ledger: new Ledger(this.ctx.storage, forget, () => this.#watchers.changed()),
       keys: new Keyring(this.ctx.storage.sql),
       outgoing: new Outgoing(this.ctx.storage.sql),
     };
+    this.#watchers.begin(this.#books);
     return this.#books;
   }
 
@@ -149,7 +148,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { job, body, keyed: call } = request;
     ledger.recordHold({ slot, attempt, job, body, call }, decision, now);
     if (decision.type !== "held") return decision;
-    this.#armAlarm();
+    this.#alarm.arm();
     return this.#heldAnswer(request.job);
   }
 
@@ -173,7 +172,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   async post(facts: JobFacts): Promise<PostResult> {
     if (this.#books === null) return { type: "refused", reason: "unknown_job" };
     const result = this.#books.ledger.post(facts, Date.now());
-    this.#armAlarm();
+    this.#alarm.arm();
     return result;
   }
 
@@ -186,25 +185,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async credit(command: CreditCommand): Promise<CreditResult> {
-    const books = this.#books;
-    if (books === null) return { type: "refused", refusal: refuse("account_not_found") };
-    const { ledger } = books;
-    if (!Number.isSafeInteger(command.amount) || command.amount <= 0) {
-      return { type: "refused", refusal: badAmount("The amount must be a whole number above 0.") };
-    }
-    const text = canonicalText(command);
-    const before = ledger.store.command(command.id);
-    if (before !== null) {
-      return before.command === text
-        ? { type: "credited", seq: before.seq }
-        : { type: "refused", refusal: refuse("id_conflict") };
-    }
-    const now = Date.now();
-    ledger.sweep(now);
-    if (!fits(ledger.state, command)) return { type: "refused", refusal: TOO_MUCH };
-    if (ledger.state.lots.size >= LIMITS.lots) return { type: "refused", refusal: refuse("lot_limit") };
-    const seq = ledger.credit(command, now, (at) => ledger.store.addCommand(command.id, text, at));
-    return { type: "credited", seq };
+    if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
+    return credit(this.#books.ledger, command, Date.now());
   }
 
   async reverse(command: ReverseCommand): Promise<ReverseResult> {
@@ -219,7 +201,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
         emitError("queue_send_failed", error, { receipts: 1 }),
       );
     }
-    this.#armAlarm();
+    this.#alarm.arm();
     return result;
   }
 
@@ -238,43 +220,17 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     // Meanwhile the key may have been revoked, the balance spent, or the same call carried out.
     const still = this.#maySend(credentials, command);
     if (!("sending" in still)) return still;
-    const { ledger, outgoing, sending } = still;
-    const now = Date.now();
-    const { id, from, to, millicredits, memo } = command;
-    const facts = { id, other: to, millicredits, stripped: sending.stripped, memo };
-    const seq = ledger.send(sending, facts, now, (at) => {
-      ledger.store.addCommand(sendId(id), canonicalText(command), at);
-      outgoing.add(to, { id, from, millicredits, memo });
-    });
-    // In the turn of the debit, so that no crash leaves a transfer without an alarm that brings it.
-    const due = Date.now() + LIMITS.transferRetryMs;
-    if (due < this.#alarmAt) {
-      this.#alarmAt = due;
-      this.ctx.waitUntil(this.ctx.storage.setAlarm(due));
-    }
-    await outgoing.deliver((other) => this.env.ACCOUNT.getByName(other), id);
-    return { type: "sent", seq, delivered: !outgoing.has(id) };
+    const seq = debit(still, command, still.sending, Date.now());
+    this.#alarm.armWithWrites(LIMITS.transferRetryMs);
+    await still.outgoing.deliver((other) => this.env.ACCOUNT.getByName(other), command.id);
+    return { type: "sent", seq, delivered: !still.outgoing.has(command.id) };
   }
 
-  /** Lets a transfer go on with what it draws, or says how it ends: refused, or carried out by an earlier call. */
   #maySend(credentials: Credentials, command: SendCommand): (Entered & { readonly sending: Sending }) | SendResult {
     const entered = this.#enter(credentials, "transfer");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
-    const { ledger, outgoing } = entered.value;
-    const before = ledger.store.command(sendId(command.id));
-    if (before !== null && before.command === canonicalText(command)) {
-      return { type: "sent", seq: before.seq, delivered: !outgoing.has(command.id) };
-    }
-    if (before !== null) return { type: "refused", refusal: refuse("id_conflict") };
-    if (command.to === command.from) return { type: "refused", refusal: refuse("transfer_to_self", { param: "to" }) };
-    const least = this.#parameters.transferLeastMillicredits as Millicredits;
-    if (!Number.isSafeInteger(command.millicredits) || command.millicredits < least) {
-      return { type: "refused", refusal: badAmount(`At least ${formatCredits(least)} credits can be sent.`) };
-    }
-    const now = Date.now();
-    ledger.sweep(now);
-    const sending = decideSending(ledger.state, command.millicredits, GENESIS_PEG, ledger.timeOf(now));
-    return "refusal" in sending ? { type: "refused", refusal: sending.refusal } : { ...entered.value, sending };
+    const sending = maySend(entered.value, command, this.#parameters, Date.now());
+    return "type" in sending ? sending : { ...entered.value, sending };
   }
 
   async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
@@ -285,19 +241,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async receive(transfer: Transfer): Promise<CreditResult> {
     if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
-    const { ledger } = this.#books;
-    const { id, from, millicredits, memo } = transfer;
-    const text = canonicalText(transfer);
-    const before = ledger.store.command(receiveId(from, id));
-    if (before !== null) {
-      return before.command === text
-        ? { type: "credited", seq: before.seq }
-        : { type: "refused", refusal: refuse("id_conflict") };
-    }
-    if (!fits(ledger.state, { backing: "none", amount: millicredits })) return { type: "refused", refusal: TOO_MUCH };
-    const facts = { id, other: from, millicredits, stripped: 0 as NanoUsd, memo };
-    const seq = ledger.receive(facts, Date.now(), (at) => ledger.store.addCommand(receiveId(from, id), text, at));
-    return { type: "credited", seq };
+    return receive(this.#books.ledger, transfer, Date.now());
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
@@ -306,6 +250,23 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     entered.value.ledger.sweep(now);
     return { ok: true, value: balanceOf(entered.value.ledger.state, GENESIS_PEG, now) };
+  }
+
+  /** A live connection to the balance (protocol/internal/watch.ts). */
+  override async fetch(request: Request): Promise<Response> {
+    return this.#watchers.open(request);
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    hear(socket, message);
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    this.#watchers.closed(socket, code, reason);
+  }
+
+  override async webSocketError(): Promise<void> {
+    this.#watchers.restIfAlone();
   }
 
   async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
@@ -353,15 +314,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
+    // Whoever has a key's secret may always end that key.
     const own = this.#books?.keys.find(credentials.secretHash, Date.now())?.id === id;
-    return this.#manage(
-      credentials,
-      ({ keys }) => {
-        const key = keys.byId(id);
-        return key === null ? refusal(refuse("key_not_found")) : { ok: true, value: keys.revoke(key, Date.now()) };
-      },
-      own ? [] : ["manage"],
-    );
+    const revoke = ({ keys, key: by }: Entered) => revokeKey(keys, by, id, Date.now());
+    return this.#manage(credentials, revoke, own ? [] : ["manage"]);
   }
 
   #manage(
@@ -372,40 +328,27 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const entered = this.#enter(credentials, ...scopes);
     if (!entered.ok) return entered;
     const changed = change(entered.value);
+    this.#watchers.recheck();
     return changed.ok ? { ok: true, value: viewOf(changed.value, entered.value.ledger.state, Date.now()) } : changed;
   }
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = Number.POSITIVE_INFINITY;
+    this.#alarm.rang();
     const books = this.#books;
     if (books === null) return;
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
+    // Before others are waited for: whose key has expired sees nothing more.
+    this.#watchers.recheck();
     await outgoing.deliver((other) => this.env.ACCOUNT.getByName(other));
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
-    else if (!outgoing.isEmpty) this.#armAlarm(outgoing.retryMs());
-    else if (left === "pending" || ledger.state.holds.size > 0) this.#armAlarm();
-  }
-
-  /** One lazy alarm: left alone where it rings soon enough, as every alarm that is set costs a row. */
-  #armAlarm(afterMs: number = LIMITS.accountAlarmMs): void {
-    const wanted = Date.now() + afterMs;
-    // One that should have rung long ago has spent its retries.
-    if (this.#alarmAt <= wanted && this.#alarmAt > Date.now() - LIMITS.accountAlarmMs) return;
-    this.#alarmAt = wanted;
-    this.ctx.waitUntil(
-      this.ctx.storage.getAlarm().then((due) => {
-        // An alarm in the past is one whose retries are spent: it would never ring again.
-        if (due === null || due > wanted || due < Date.now() - LIMITS.accountAlarmMs) {
-          return this.ctx.storage.setAlarm(wanted);
-        }
-        return undefined;
-      }),
-    );
+    else if (!outgoing.isEmpty) this.#alarm.arm(outgoing.retryMs());
+    else if (left === "pending" || ledger.state.holds.size > 0) this.#alarm.arm();
+    this.#watchers.plan();
   }
 
   /** Ends this life of the object: the next one folds its rows again. */
@@ -431,72 +374,6 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 }
 
-function heldTerms(hold: Hold, remaining: Millicredits, allotment: AllotmentTerms | null): HeldTerms {
-  const { lane, reserved, maxRate = null, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
-  const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
-  const unbacked = draws.some(({ backing }) => backing === "none");
-  return {
-    lane,
-    reserved,
-    maxRate,
-    allotment,
-    price,
-    promptBound,
-    completionCap,
-    expiresAt,
-    held,
-    remaining,
-    unbacked,
-  };
-}
-
-/** What bounds the payees of a hold's allotment: only those are named who have had what one payee may always have. */
-function allotmentOf({ allotment }: AccountState, { draws }: Hold, parameters: Parameters): AllotmentTerms | null {
-  if (allotment === null || !draws.some(({ lot }) => lot === allotment.lot)) return null;
-  const { granted, paid } = allotment;
-  const share = mulDivFloor(granted, parameters.allotmentPayeeShareBasisPoints, WHOLE);
-  return { granted, paid: [...paid].filter(([, earned]) => earned >= share) };
-}
-
-/** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */
-function fits({ lots }: AccountState, { backing, amount }: Pick<CreditCommand, "backing" | "amount">): boolean {
-  const total = [...lots.values()].reduce(
-    (sum, lot) => sum + BigInt(shown(lot.backing, lot.available + lot.held, GENESIS_PEG)),
-    BigInt(shown(backing, Math.min(amount, MAX_AMOUNT), GENESIS_PEG)),
-  );
-  return amount <= MAX_AMOUNT && total <= BigInt(MAX_AMOUNT);
-}
-
-function badAmount(detail: string): Refusal {
-  return refuse("invalid_request", { detail, param: "amount" });
-}
-
-const TOO_MUCH = badAmount(`An account holds at most ${MAX_AMOUNT} of any unit.`);
-
-/** Ids of transfers are their makers' own: they must not meet those of credits, nor of other senders. */
-function sendId(id: string): string {
-  return `send/${id}`;
-}
-
-function receiveId(from: AccountId, id: string): string {
-  return `receive/${from}/${id}`;
-}
-
 function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {
   return { ok: false, refusal: value };
-}
-
-/** The id of the one credit that every account can have once. */
-const STARTER = "starter";
-
-/** The starter balance (economics.md §6): one bonus lot, once for an account. */
-function starterCredit(parameters: Parameters, now: number): CreditCommand {
-  return {
-    id: STARTER,
-    kind: "bonus",
-    backing: "none",
-    amount: parameters.starterMillicredits,
-    expiresAt: now + parameters.starterExpiryMs,
-    memo: "starter balance",
-  };
 }

@@ -67,6 +67,14 @@ export function rotateKey(keys: Keyring, by: StoredKey, id: KeyId, rotation: Rot
   return { ok: true, value: keys.rotate(found.value, rotation.secretHash, rotation.id, rotation.overlapMs, now) };
 }
 
+/** Ends a key for good; the same call again finds it done. */
+export function revokeKey(keys: Keyring, by: StoredKey, id: KeyId, now: number): Answer<StoredKey> {
+  const key = keys.byId(id);
+  if (key === null) return no(refuse("key_not_found"));
+  const more = id === by.id ? null : beyond(by, key);
+  return more === null ? { ok: true, value: keys.revoke(key, now) } : no(more);
+}
+
 /** A key that another one may change: no key touches one that may do more than itself. */
 function changeable(keys: Keyring, by: StoredKey, id: KeyId): Answer<StoredKey> {
   const key = keys.byId(id);

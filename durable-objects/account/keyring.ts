@@ -63,6 +63,14 @@ export class Keyring {
     return key.old?.secretHash === secretHash && now < key.old.until ? key : null;
   }
 
+  /** When a secret ceases to be taken by time alone: its key expires, or its overlap after a rotation is over. */
+  endOf(secretHash: string): number {
+    const id = this.#byHash.get(secretHash);
+    const key = id === undefined ? undefined : this.#byId.get(id);
+    const expiry = key?.expiresAt ?? Number.POSITIVE_INFINITY;
+    return key?.old?.secretHash === secretHash ? Math.min(expiry, key.old.until) : expiry;
+  }
+
   byId(id: KeyId): StoredKey | null {
     return this.#byId.get(id) ?? null;
   }

@@ -39,15 +39,20 @@ export class Ledger {
   /** The fences of jobs that were moved: an earlier attempt has no say any more. */
   readonly #attempts: Map<JobId, number>;
   readonly #broken: (reason: string) => never;
+  readonly #changed: () => void;
   readonly store: AccountStore;
 
-  /** `broken` is called when memory and rows may differ: it must forget this ledger, so that the rows are folded again. */
-  constructor(storage: DurableObjectStorage, broken: (reason: string) => never) {
+  /**
+   * `broken` is called when memory and rows may differ: it must forget this ledger, so that the rows are folded again.
+   * `changed` is called after every change of the state.
+   */
+  constructor(storage: DurableObjectStorage, broken: (reason: string) => never, changed: () => void) {
     this.#storage = storage;
     this.store = new AccountStore(storage.sql);
     this.#state = this.store.load();
     this.#attempts = this.store.attempts();
     this.#broken = broken;
+    this.#changed = changed;
   }
 
   /** The state, to be read only: what changes it goes through the commands. */
@@ -163,7 +168,7 @@ export class Ledger {
     const credit = this.store.command(lot);
     const [entry] = credit === null ? [] : this.store.entries(credit.seq, 1);
     if (entry?.event.type !== "credited") return { expiresAt: null, concurrency: 0 };
-    const { expiresAt, concurrency = 0 } = entry.event.lot;
+    const { expiresAt, concurrency } = entry.event.lot;
     return { expiresAt, concurrency };
   }
 
@@ -285,6 +290,7 @@ export class Ledger {
     } catch (error) {
       this.#broken(error instanceof Error ? error.message : "the event does not fit the state");
     }
+    this.#changed();
   }
 }
 

@@ -1,10 +1,15 @@
 /** How a repeated call to `hold` is recognised: by its job id, and by its idempotency key. */
 
+import { shown } from "../../core/account/lots.ts";
+import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { holdSlots, jobTime } from "../../core/ids.ts";
+import { WHOLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
-import type { HoldRequest, HoldResult, JobRecord } from "../../protocol/internal/account.ts";
+import { type Millicredits, mulDivFloor, sum } from "../../core/units.ts";
+import type { AllotmentTerms, HeldTerms, HoldRequest, HoldResult, JobRecord } from "../../protocol/internal/account.ts";
 import type { Ledger } from "./ledger.ts";
 import type { HoldRow } from "./store.ts";
 
@@ -65,6 +70,38 @@ export function repeatedAnswer(ledger: Ledger, row: HoldRow, held: (row: HoldRow
       : held(row);
   }
   return record.refused;
+}
+
+/** What a hold promises, as its gateway needs it. */
+export function heldTerms(hold: Hold, remaining: Millicredits, allotment: AllotmentTerms | null): HeldTerms {
+  const { lane, reserved, maxRate = null, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
+  const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
+  const unbacked = draws.some(({ backing }) => backing === "none");
+  return {
+    lane,
+    reserved,
+    maxRate,
+    allotment,
+    price,
+    promptBound,
+    completionCap,
+    expiresAt,
+    held,
+    remaining,
+    unbacked,
+  };
+}
+
+/** What bounds the payees of a hold's allotment: only those are named who have had what one payee may always have. */
+export function allotmentOf(
+  { allotment }: AccountState,
+  { draws }: Hold,
+  parameters: Parameters,
+): AllotmentTerms | null {
+  if (allotment === null || !draws.some(({ lot }) => lot === allotment.lot)) return null;
+  const { granted, paid } = allotment;
+  const share = mulDivFloor(granted, parameters.allotmentPayeeShareBasisPoints, WHOLE);
+  return { granted, paid: [...paid].filter(([, earned]) => earned >= share) };
 }
 
 /** What the account knows of a job. */

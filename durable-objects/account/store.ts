@@ -112,6 +112,18 @@ export class AccountStore {
       .map(entryRow);
   }
 
+  /** What the newest entries after `after` were, oldest first, at most `limit` of them. */
+  causes(after: number, limit: number): { seq: number; type: string; job: string | null }[] {
+    return this.#sql
+      .exec<{ seq: number; type: string; job: string | null }>(
+        "SELECT seq, type, job FROM entries WHERE seq > ? ORDER BY seq DESC LIMIT ?",
+        after,
+        limit,
+      )
+      .toArray()
+      .reverse();
+  }
+
   /**
    * The first entry of a job after `after`. None is older than its job, so bisecting the times tells where to start; the
    * read stops at the entry, which for a hold that has ended is never far.

@@ -25,6 +25,15 @@ const backing = z.enum(["usdc", "none"]).meta({
   example: "none",
 });
 
+export const balanceLot = z.object({
+  id: z.string().meta({ example: "starter" }),
+  kind: z.enum(LOT_KINDS).meta({ example: "bonus" }),
+  backing,
+  available: credits,
+  held: credits,
+  expires_at: time.nullable(),
+});
+
 export const balance = z.object({
   available: credits.meta({ description: "What can be spent now." }),
   held: credits.meta({ description: "What open jobs have reserved.", example: "0.320" }),
@@ -32,16 +41,7 @@ export const balance = z.object({
   peg: z
     .object({ millicredits: z.int(), nano_usd: z.int() })
     .meta({ description: "Millicredits per nanoUSD, as a fraction.", example: { millicredits: 1, nano_usd: 1 } }),
-  lots: z.array(
-    z.object({
-      id: z.string().meta({ example: "starter" }),
-      kind: z.enum(LOT_KINDS).meta({ example: "bonus" }),
-      backing,
-      available: credits,
-      held: credits,
-      expires_at: time.nullable(),
-    }),
-  ),
+  lots: z.array(balanceLot),
   open_jobs: z.int().meta({ example: 1 }),
   allotment: z.null().meta({ description: "Today's allotment; null for an account that has none." }),
 });

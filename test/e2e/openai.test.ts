@@ -1,7 +1,10 @@
 /** The official client, unmodified, against the running Worker and a daemon in a process of its own. */
 
-import { AuthenticationError, BadRequestError, NotFoundError } from "openai";
+import { type APIError, AuthenticationError, BadRequestError, NotFoundError } from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { softStop } from "../../protocol/openai/soft-stop.ts";
+import { errorEvent, STREAM_HEADERS } from "../../protocol/openai/stream.ts";
 import { testModel } from "../support/models.ts";
 import { cleanUp } from "./support/children.ts";
 import { Daemon } from "./support/daemon.ts";
@@ -220,30 +223,84 @@ describe.concurrent("errors", () => {
     }
   });
 
-  it("say what an empty account lacks", async () => {
+  it.for([false, true])("say what an empty account lacks, and what is free (stream: %s)", async (stream) => {
     const account = await network.open({ starter: false });
-    const error = apiErrorOf(
-      await errorOf(clientOf(network, account).chat.completions.create({ model: TOY, messages: ASKED })),
-    );
-    expect(error).toMatchObject({ status: 402, code: "below_minimum_balance", type: "insufficient_quota" });
-    expect(error.error).toMatchObject({
-      metadata: { balance: "0.000", required: "5.000", shortfall: "5.000", packages: [], x402: null },
+    const { requests, fetch } = counting();
+    const client = clientOf(network, account, { fetch });
+    const error = apiErrorOf(await errorOf(client.chat.completions.create({ model: TOY, messages: ASKED, stream })));
+    expect(error).toMatchObject({
+      status: 402,
+      code: "below_minimum_balance",
+      type: "insufficient_quota",
+      param: null,
     });
-    expect(error.error).toHaveProperty("metadata.refresh_at", expect.stringMatching(/T00:00:00Z$/));
+    expect(error.message).toContain("local inference or a device of your own: both are free");
+    expect(softStopOf(error)).toEqual({
+      balance: "0.000",
+      required: "5.000",
+      shortfall: "5.000",
+      unused_paid: "0.000",
+      refresh_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT00:00:00Z$/),
+      packages: [],
+      x402: null,
+    });
+    expect(requests).toHaveLength(1);
   });
 
-  it("say what an account lacks for one request", async () => {
+  it.for([false, true])("say what an account lacks for one request (stream: %s)", async (stream) => {
     const account = await network.open({ starter: false });
     await network.credit(account, "20.000");
+    const { requests, fetch } = counting();
+    const body = { model: TOY, messages: ASKED, max_tokens: 400, stream };
     const { result, paid, held } = await costing(network, account, () =>
-      errorOf(clientOf(network, account).chat.completions.create({ model: TOY, messages: ASKED, max_tokens: 400 })),
+      errorOf(clientOf(network, account, { fetch }).chat.completions.create(body)),
     );
     const required = 400 * 80 + (QUESTION.length + 16) * 20;
     const error = apiErrorOf(result);
-    expect(error).toMatchObject({ status: 402, code: "insufficient_credits" });
-    expect(error.error).toMatchObject({
-      metadata: { balance: "20.000", required: credits(required), shortfall: credits(required - 20_000) },
+    expect(error).toMatchObject({ status: 402, code: "insufficient_credits", type: "insufficient_quota" });
+    const stop = softStopOf(error);
+    expect(stop).toMatchObject({
+      balance: "20.000",
+      required: credits(required),
+      shortfall: credits(required - 20_000),
+      packages: [],
+      x402: null,
     });
+    expect(error.headers?.get("x-job-id")).toMatch(/^[0-9A-Za-z]{22}$/);
+    expect(error.headers?.get("x-credits-remaining")).toBe("20.000");
+    expect(error.headers?.get("x-credits-held")).toBe("0.000");
+    expect(error.headers?.get("x-credits-refresh")).toBe(stop.refresh_at);
+    // The client repeats by itself what may go better the second time; this does not.
+    expect(requests).toHaveLength(1);
     expect({ paid, held }).toEqual({ paid: 0, held: 0 });
   });
+
+  it("say it in a stream that has begun, with everything that the 402 says", async () => {
+    const account = await network.open({ starter: false });
+    const create = (options?: Parameters<typeof clientOf>[2]) =>
+      clientOf(network, account, options).chat.completions.create({ model: TOY, messages: ASKED, stream: true });
+    const plain = apiErrorOf(await errorOf(create()));
+    // The network's own stream of an account that took ten seconds to answer, without the ten seconds.
+    const refusal = { code: "below_minimum_balance", message: plain.message.replace(/^402 /, "") } as const;
+    const head = { id: "chatcmpl-1", created: 1, model: TOY, choices: 1 };
+    const event = errorEvent(head, { ...refusal, metadata: softStopOf(plain) });
+    const { requests, fetch } = counting(() =>
+      Promise.resolve(new Response(`: waiting\n\n${event}`, { headers: STREAM_HEADERS })),
+    );
+    const stream = await create({ fetch });
+    const read = async () => {
+      const chunks = [];
+      for await (const chunk of stream) chunks.push(chunk);
+      return chunks;
+    };
+    const error = apiErrorOf(await errorOf(read()));
+    expect(error).toMatchObject({ code: "below_minimum_balance", type: "insufficient_quota" });
+    expect(error.error).toEqual(plain.error);
+    expect(requests).toHaveLength(1);
+  });
 });
+
+/** What the error's metadata says, which has to have the whole shape and nothing else. */
+function softStopOf(error: APIError) {
+  return z.object({ metadata: softStop.strict() }).parse(error.error).metadata;
+}

@@ -2,6 +2,7 @@
 
 import { GENESIS_HEAD, type Link } from "../../core/account/state.ts";
 import type { AccountId, JobId } from "../../core/ids.ts";
+import { composeReversal, type ReceiptBody, receiptText } from "../../core/receipt/body.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
 import { lotEntry, releaseEntry, transferEntry } from "../../durable-objects/account/entries.ts";
@@ -44,6 +45,15 @@ export class TestLedger {
     const held = [{ lot: "lot", kind, backing: kind === "topup" ? "usdc" : "none", amount: 82_000 }] as const;
     const compose: Compose = (_at, link) => receiptOf({ index, held, link, ...options }).body;
     return this.#add("spent", -82_000, compose);
+  }
+
+  /** Takes the job's receipt back that stands in entry `seq`. */
+  reverse(seq: number): this {
+    const original = entryOf(this.entries, seq).body;
+    const receipt = JSON.parse(original) as ReceiptBody;
+    const reversal = { of: hashText(original), reason: "wrong", by: ["alice", "bob"] };
+    const compose: Compose = (at, link) => receiptText(composeReversal(receipt, receipt.n + 1, reversal, at, link));
+    return this.#add("adjustment", receipt.charge.nano_usd, compose);
   }
 
   void(): this {
@@ -94,5 +104,6 @@ export function fullLedger(name?: string): TestLedger {
     .transfer("in", 70_000)
     .transfer("out", 100_000, 40_000)
     .expire(18_000)
+    .reverse(5)
     .spend("topup");
 }

@@ -1,11 +1,12 @@
 /** What every route of the network API is made from: the app, its middlewares, and the common parts of descriptions. */
 
 import { OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { every } from "hono/combine";
 import { createMiddleware } from "hono/factory";
 import { refuse } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { ApiKey } from "../../protocol/api-key.ts";
+import { API_KEY_PREFIX, type ApiKey } from "../../protocol/api-key.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import { problem as problemShape } from "../../protocol/network/common.ts";
 import { authenticate, authenticateAdmin } from "../auth.ts";
@@ -23,13 +24,29 @@ export function newApi(): OpenAPIHono<HttpEnv> {
 }
 
 /** Lets a call pass that brings a well-formed key of this network; whether it still counts is for the account to say. */
-const withKey = createMiddleware<KeyedEnv>(async (c, next) => {
-  const key = authenticate(c.req.header("authorization"), configOf(c.env));
-  if (!key.ok) return problem(c, key.refusal);
-  c.set("key", key.value);
-  c.header("cache-control", "no-store");
-  return next();
-});
+const withKeyFrom = (authorizationOf: (c: Context) => string | undefined) =>
+  createMiddleware<KeyedEnv>(async (c, next) => {
+    const key = authenticate(authorizationOf(c), configOf(c.env));
+    if (!key.ok) return problem(c, key.refusal);
+    c.set("key", key.value);
+    c.header("cache-control", "no-store");
+    return next();
+  });
+
+const withKey = withKeyFrom((c) => c.req.header("authorization"));
+
+/** A browser's WebSocket can set no headers but its subprotocols, and a key in the address would stand in logs. */
+const withSocketKey = withKeyFrom((c) => c.req.header("authorization") ?? offeredKey(c));
+
+function offeredKey(c: Context): string | undefined {
+  const key = offeredProtocols(c.req.header("sec-websocket-protocol")).find((name) => name.startsWith(API_KEY_PREFIX));
+  return key === undefined ? undefined : `Bearer ${key}`;
+}
+
+/** The names of a `Sec-WebSocket-Protocol` header. */
+export function offeredProtocols(header: string | undefined): string[] {
+  return header === undefined ? [] : header.split(",").map((name) => name.trim());
+}
 
 /** Lets the operator pass. */
 const withAdmin = createMiddleware<HttpEnv>(async (c, next) => {
@@ -58,6 +75,7 @@ const adminKey = [{ adminKey: [] }];
 
 /** The parts of a description that say who may call. Each comes with the middleware that holds it to that. */
 export const byKey = { security: apiKey, middleware: withKey };
+export const bySocketKey = { security: apiKey, middleware: withSocketKey };
 export const byKeyWithJson = { security: apiKey, middleware: every(withKey, withJson) as typeof withKey };
 export const byAdmin = { security: adminKey, middleware: withAdmin };
 export const byAdminWithJson = { security: adminKey, middleware: every(withAdmin, withJson) as typeof withAdmin };

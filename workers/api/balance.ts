@@ -1,8 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
-import type { Balance } from "../../core/account/balance.ts";
-import { formatCredits, GENESIS_PEG, type Millicredits } from "../../core/units.ts";
+import type { Millicredits } from "../../core/units.ts";
 import { balance as balanceShape } from "../../protocol/network/account.ts";
-import { timeText } from "../../protocol/network/common.ts";
+import { shownBalance } from "../../protocol/network/shown-balance.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
@@ -27,22 +26,3 @@ balance.openapi(getBalance, async (c) => {
   const minimum = configOf(c.env).parameters.minimumBalanceMillicredits as Millicredits;
   return c.json(shownBalance(answer.value, minimum), 200);
 });
-
-function shownBalance({ available, held, lots, openJobs }: Balance, minimum: Millicredits) {
-  return {
-    available: formatCredits(available),
-    held: formatCredits(held),
-    minimum: formatCredits(minimum),
-    peg: { millicredits: GENESIS_PEG.millicredits, nano_usd: GENESIS_PEG.nanoUsd },
-    lots: lots.map((lot) => ({
-      id: lot.id,
-      kind: lot.kind,
-      backing: lot.backing,
-      available: formatCredits(lot.available),
-      held: formatCredits(lot.held),
-      expires_at: lot.expiresAt === null ? null : timeText(lot.expiresAt),
-    })),
-    open_jobs: openJobs,
-    allotment: null,
-  };
-}

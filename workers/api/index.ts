@@ -9,6 +9,7 @@ import { estimate } from "./estimate.ts";
 import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
+import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { status } from "./status.ts";
 import { transfers } from "./transfers.ts";
@@ -16,5 +17,19 @@ import { usage } from "./usage.ts";
 
 export const api = newApi();
 
-for (const noun of [balance, ledger, usage, transfers, estimate, keys, jobs, receipts, daemons, connect, status, admin])
+for (const noun of [
+  balance,
+  liveBalance,
+  ledger,
+  usage,
+  transfers,
+  estimate,
+  keys,
+  jobs,
+  receipts,
+  daemons,
+  connect,
+  status,
+  admin,
+])
   api.route("/", noun);

@@ -4,6 +4,7 @@ import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { LANES } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { chatRequest } from "../../protocol/openai/chat.ts";
+import { softStop } from "../../protocol/openai/soft-stop.ts";
 import type { HttpEnv } from "../http.ts";
 import { named } from "./app.ts";
 
@@ -68,13 +69,21 @@ const chunk = z.object({
   usage: usage.nullish(),
 });
 
-const openAiError = z.object({
-  error: z.object({
-    message: z.string().meta({ description: "What happened, and what to do next." }),
-    type: z.string().meta({ example: "invalid_request_error" }),
-    param: z.string().nullable().meta({ example: "model" }),
-    code: z.string().meta({ description: "Never renamed: programs match on it.", example: "model_not_found" }),
-    metadata: z.record(z.string(), z.unknown()).optional(),
+const errorObject = z.object({
+  message: z.string().meta({ description: "What happened, and what to do next." }),
+  type: z.string().meta({ example: "invalid_request_error" }),
+  param: z.string().nullable().meta({ example: "model" }),
+  code: z.string().meta({ description: "Never renamed: programs match on it.", example: "model_not_found" }),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+});
+
+const openAiError = z.object({ error: errorObject });
+
+const softStopError = z.object({
+  error: errorObject.extend({
+    type: z.literal("insufficient_quota"),
+    code: z.enum(["insufficient_credits", "below_minimum_balance"]),
+    metadata: softStop,
   }),
 });
 
@@ -123,6 +132,12 @@ export function describeInference(registry: Registry): void {
           "application/json": { schema: named("ChatCompletion", completion) },
           "text/event-stream": { schema: named("ChatCompletionChunk", chunk) },
         },
+      },
+      402: {
+        description:
+          "The soft stop: the balance does not cover the request, and `metadata` has what a screen for it shows. A stream that " +
+          "has begun carries the same error in its last event. A key whose own budget is spent gets `budget_exceeded`.",
+        content: { "application/json": { schema: z.union([named("SoftStop", softStopError), openAiError]) } },
       },
       ...problems,
     },

@@ -1,7 +1,7 @@
 /** `POST /v1/chat/completions` (interfaces.md §1; architecture.md, One job). */
 
 import type { Context } from "hono";
-import { refuse } from "../../core/errors.ts";
+import { type Refusal, refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -13,6 +13,7 @@ import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
+import { softStopRefusal } from "../../protocol/openai/soft-stop.ts";
 import { STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
 import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
@@ -49,10 +50,40 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
   // A consumer that leaves meanwhile ends this request at once; the hold that was just made must not outlive it.
   c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
-  const held = await holding;
+  const toOpen = (held: HeldTerms) => jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+  const held = request.value.stream === true ? await within(LIMITS.headersAfterMs, holding) : await holding;
+  if (held === null)
+    return beginWithoutHold(c, config, { job: call.job, prepared: prepared.value, now }, holding, toOpen);
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
-  const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
-  return await answer(c, config, job, { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
+  return await answer(c, config, toOpen(held), { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
+}
+
+/** A stream whose account takes long to answer begins all the same; what the account refuses is then its last event. */
+function beginWithoutHold(
+  c: Context<HttpEnv>,
+  config: Config,
+  { job, prepared, now }: { job: JobId; prepared: PreparedChat; now: number },
+  holding: Promise<HoldAnswer>,
+  toOpen: (held: HeldTerms) => JobToOpen,
+): Response {
+  const open = async (): Promise<Opened> => {
+    try {
+      const held = await holding;
+      if (held.type === "held") return await openJob(c.env, config, toOpen(held), c.req.raw.signal);
+      return { type: "refused", refusal: refusalOf(held, now), retryAfterSeconds: null, grant: null };
+    } catch (error) {
+      emitError("hold_failed", error, { job });
+      return { type: "refused", refusal: refuse("internal_error"), retryAfterSeconds: null, grant: null };
+    }
+  };
+  const { model, choices } = prepared;
+  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
+  const stream = waitingStream(open(), position, headOf(job, model.id, choices, now));
+  return c.body(stream, 200, { "x-job-id": job, "x-credits-refresh": refreshAt(now), ...STREAM_HEADERS });
+}
+
+function headOf(job: JobId, model: string, choices: number, queuedAt: number): StreamHead {
+  return { id: `chatcmpl-${job}`, created: Math.floor(queuedAt / 1_000), model, choices };
 }
 
 /** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
@@ -83,7 +114,7 @@ async function hold(
   return await onAccount(env, key.account, (account) => account.hold({ ...request, keyed }));
 }
 
-/** A hold that was refused; a soft stop tells what is missing and when credits come (economics.md §7). */
+/** A hold that was refused, with the headers that say so. */
 function refuseHold(
   c: Context<HttpEnv>,
   job: JobId,
@@ -96,20 +127,16 @@ function refuseHold(
   if (result.refusal.code === "rate_limited") c.header("retry-after", String(result.quota?.resetSeconds ?? 1));
   // OpenAI's SDK would repeat every 409, and a key that has been answered is answered for good.
   if (result.refusal.code === "already_completed") c.header("x-should-retry", "false");
-  if (result.type === "refused") return refused(c, result.refusal);
-  const { balance, required, shortfall, unused } = result.stop;
-  c.header("x-credits-held", formatCredits(0 as Millicredits));
-  c.header("x-credits-remaining", formatCredits(balance));
-  const metadata = {
-    balance: formatCredits(balance),
-    required: formatCredits(required),
-    shortfall: formatCredits(shortfall),
-    unused_paid: formatCredits(unused),
-    refresh_at: refreshAt(now),
-    packages: [],
-    x402: null,
-  };
-  return refused(c, { ...result.refusal, metadata });
+  if (result.type === "soft_stop") {
+    c.header("x-credits-held", formatCredits(0 as Millicredits));
+    c.header("x-credits-remaining", formatCredits(result.stop.balance));
+  }
+  return refused(c, refusalOf(result, now));
+}
+
+/** What a hold was refused for; a soft stop tells what is missing and when credits come (economics.md §7). */
+function refusalOf(result: Exclude<HoldAnswer, { type: "held" }>, now: number): Refusal {
+  return result.type === "soft_stop" ? softStopRefusal(result.refusal, result.stop, refreshAt(now)) : result.refusal;
 }
 
 function jobToOpen(
@@ -171,12 +198,7 @@ async function answer(
   headers: Record<string, string>,
 ): Promise<Response> {
   const { model, job: id, queuedAt } = job.acquire;
-  const head = {
-    id: `chatcmpl-${id}`,
-    created: Math.floor(queuedAt / 1_000),
-    model,
-    choices: job.relay.choices,
-  };
+  const head = headOf(id, model, job.relay.choices, queuedAt);
   const opened = openJob(c.env, config, job, c.req.raw.signal);
   // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
   const early = job.relay.stream ? await within(LIMITS.headersAfterMs, opened) : await opened;

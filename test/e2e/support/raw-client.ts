@@ -11,6 +11,8 @@ export interface RawAnswer {
   readonly text: () => string;
   /** Waits until the answer holds a text. */
   readonly until: (text: string) => Promise<void>;
+  /** Waits until the answer is over. */
+  readonly ended: Promise<void>;
   /** Cuts the connection: a reset, as when the client's machine is gone. */
   readonly reset: () => void;
 }
@@ -18,15 +20,26 @@ export interface RawAnswer {
 /** Asks for a chat completion; resolves when the answer's headers are there. */
 export async function rawChat(
   network: Network,
-  { apiKey }: TestAccount,
+  account: TestAccount,
   body: object,
   headers: Record<string, string> = {},
 ): Promise<RawAnswer> {
+  const call = { method: "POST", headers: { "content-type": "application/json", ...headers }, body };
+  return await rawCall(network, account, "/v1/chat/completions", call);
+}
+
+/** Calls a path over a connection of its own; resolves when the answer's headers are there. */
+export async function rawCall(
+  network: Network,
+  { apiKey }: TestAccount,
+  path: string,
+  { method = "GET", headers, body }: { method?: string; headers: Record<string, string>; body?: object },
+): Promise<RawAnswer> {
   return await new Promise((resolve, reject) => {
-    const sent = request(`${network.url}/v1/chat/completions`, {
-      method: "POST",
+    const sent = request(network.url + path, {
+      method,
       agent: false,
-      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
+      headers: { authorization: `Bearer ${apiKey}`, ...headers },
     });
     sent.once("error", reject);
     sent.once("response", (response) => {
@@ -39,9 +52,10 @@ export async function rawChat(
         headers: response.headers,
         text: () => text,
         until: (wanted) => until(() => text.includes(wanted), `${wanted} in the answer`),
+        ended: new Promise((end) => void response.once("close", () => end())),
         reset: () => response.socket.resetAndDestroy(),
       });
     });
-    sent.end(JSON.stringify(body));
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }

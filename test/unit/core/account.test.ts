@@ -59,8 +59,16 @@ it("the steps of these tests reach every kind of event", () => {
     });
   expect(new Set(reached)).toEqual(
     new Set([
-      ...["credited", "held", "posted", "mixed", "voided", "hold_expired", "lot_expired"],
-      ...["reversed", "sent", "received"],
+      "credited",
+      "held",
+      "posted",
+      "mixed",
+      "voided",
+      "hold_expired",
+      "lot_expired",
+      "reversed",
+      "sent",
+      "received",
     ]),
   );
 });

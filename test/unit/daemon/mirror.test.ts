@@ -107,7 +107,7 @@ const failed = ({ checks }: Report) => checks.find(({ ok }) => !ok)?.check;
 describe("a mirror", () => {
   it("is made with the whole ledger, checked, and readable by its owner alone", async () => {
     const { code, report } = await mirror();
-    expect(report).toMatchObject({ ok: true, first_bad_seq: null, entries: 9, added: 9, mended: false });
+    expect(report).toMatchObject({ ok: true, first_bad_seq: null, entries: 10, added: 10, mended: false });
     expect(report.checks.map(({ check }) => check)).toEqual([
       "entries",
       "chain",
@@ -117,7 +117,7 @@ describe("a mirror", () => {
       "balance",
       "network_signature",
     ]);
-    expect(report.signed).toMatchObject({ seq: 9, key: signText("").key });
+    expect(report.signed).toMatchObject({ seq: 10, key: signText("").key });
     expect([code, text()]).toEqual([EXIT.ok, whole()]);
     expect(statSync(file).mode & 0o077).toBe(0);
   });
@@ -130,9 +130,9 @@ describe("a mirror", () => {
     network.entries = entries;
     network.sum = fullLedger().sum;
     network.requests = [];
-    expect((await mirror()).report).toMatchObject({ ok: true, added: 5, entries: 9 });
+    expect((await mirror()).report).toMatchObject({ ok: true, added: 6, entries: 10 });
     const asked = network.requests.filter((path) => path.includes("/ledger"));
-    expect(asked.map((path) => /from=(\d+)/.exec(path)?.[1])).toEqual(["4", "5", "10"]);
+    expect(asked.map((path) => /from=(\d+)/.exec(path)?.[1])).toEqual(["4", "5", "11"]);
     expect(text()).toBe(whole());
     const again = await mirror();
     expect(again.report).toMatchObject({ ok: true, added: 0 });
@@ -173,9 +173,9 @@ describe("a mirror", () => {
 
   it("is said for people in a line for each check", async () => {
     const { code, out } = await run(["--url", url, "--api-key", API_KEY, "ledger", "--mirror", file]);
-    expect(out).toMatch(/^✓ network signature by \S+ under entry 9, which vouches for every entry up to it$/m);
+    expect(out).toMatch(/^✓ network signature by \S+ under entry 10, which vouches for every entry up to it$/m);
     expect(out).toMatch(/^✓ balance +the entries come to \d+\.\d{3} credits/m);
-    expect([code, out.split("\n").at(-1)]).toEqual([EXIT.ok, `9 entries added; ${file} has 9, and they hold.`]);
+    expect([code, out.split("\n").at(-1)]).toEqual([EXIT.ok, `10 entries added; ${file} has 10, and they hold.`]);
   });
 });
 
@@ -183,17 +183,17 @@ describe("a line that was cut", () => {
   it("anywhere is written again, and nothing before it is touched", async () => {
     await mirror();
     const full = text();
-    const last = full.length - lineOf(entryOf(network.entries, 9)).length;
+    const last = full.length - lineOf(entryOf(network.entries, 10)).length;
     for (const length of [last + 1, last + 300, full.length - 2, full.length - 1, 1, 80]) {
       writeFileSync(file, full.slice(0, length));
-      expect((await mirror()).report).toMatchObject({ ok: true, mended: true, entries: 9 });
+      expect((await mirror()).report).toMatchObject({ ok: true, mended: true, entries: 10 });
       expect(text()).toBe(full);
     }
   });
 
   it("that no mirror wrote is left as it is", async () => {
     const first = lineOf(entryOf(network.entries, 1));
-    for (const left of ["dear diary", `${first}dear diary`, whole() + lineOf(entryOf(network.entries, 9)).trim()]) {
+    for (const left of ["dear diary", `${first}dear diary`, whole() + lineOf(entryOf(network.entries, 10)).trim()]) {
       writeFileSync(file, left);
       const { code, err, report } = await mirror();
       expect([code, report, text()]).toEqual([EXIT.usage, null, left]);
@@ -256,7 +256,7 @@ describe("a network that", () => {
     expect(err).toContain("is the mirror of another account");
   });
 
-  it.each([2, 5, 9])("has rewritten entry %i is found out, and the mirror kept", async (seq) => {
+  it.each([2, 5, 10])("has rewritten entry %i is found out, and the mirror kept", async (seq) => {
     await mirror();
     const before = text();
     const other = new TestLedger().credit("bonus", 1_000_000);
@@ -292,7 +292,7 @@ describe("a network that", () => {
     const other = await mirror();
     expect([other.code, other.report.first_bad_seq, failed(other.report)]).toEqual([
       EXIT.checkFailed,
-      9,
+      10,
       "network_signature",
     ]);
     network.seed = undefined;
@@ -306,7 +306,7 @@ describe("a network that", () => {
     expect((await mirror()).report.ok).toBe(true);
     network.sum += 1;
     const { code, report } = await mirror();
-    expect([code, report.first_bad_seq, failed(report)]).toEqual([EXIT.checkFailed, 9, "balance"]);
+    expect([code, report.first_bad_seq, failed(report)]).toEqual([EXIT.checkFailed, 10, "balance"]);
   });
 
   it("goes on while it is asked is held against the entry that the balance was read at", async () => {
@@ -319,9 +319,9 @@ describe("a network that", () => {
       network.sum = early.sum - 82_000;
     };
     const { code, report } = await mirror();
-    expect([code, report.ok, report.entries, text()]).toEqual([EXIT.ok, true, 9, whole()]);
+    expect([code, report.ok, report.entries, text()]).toEqual([EXIT.ok, true, 10, whole()]);
     // What came meanwhile is under the signature too.
-    expect(report.signed?.seq).toBe(9);
+    expect(report.signed?.seq).toBe(10);
   });
 
   it("is away leaves the mirror as it was", async () => {

@@ -36,9 +36,9 @@ describe("a ledger of every kind of entry", () => {
     const { chain, bad } = check(entries, true);
     expect(bad).toBeNull();
     expect(chain.sum.nanoUsd + chain.sum.millicredits).toBe(sum);
-    // Top-ups of 500,000, less two jobs and the 40,000 whose backing a transfer took.
-    expect(chain.sum.nanoUsd).toBe(500_000 - 2 * 82_000 - 40_000);
-    expect([chain.seq, chain.receipts, chain.lastReceipt?.seq]).toEqual([9, 3, 9]);
+    // Top-ups of 500,000, less one job of two, as the other was taken back, and the 40,000 whose backing a transfer took.
+    expect(chain.sum.nanoUsd).toBe(500_000 - 82_000 - 40_000);
+    expect([chain.seq, chain.receipts, chain.lastReceipt?.seq]).toEqual([10, 4, 10]);
     expect(chain.head).toBe(hashText(entries.at(-1)?.body ?? ""));
   });
 
@@ -60,7 +60,9 @@ describe("a ledger of every kind of entry", () => {
   });
 });
 
-it.each(ENTRY_TYPES.filter((type) => type !== "spent"))("entries of type %s have a form that is known", (type) => {
+const PLAIN = ENTRY_TYPES.filter((type) => type !== "spent" && type !== "adjustment");
+
+it.each(PLAIN)("entries of type %s have a form that is known", (type) => {
   const samples = [1, 4, 6].map((seq) => JSON.parse(entryOf(fullLedger().entries, seq).body) as object);
   const texts = samples.map((sample) => canonicalText({ ...sample, type }));
   expect(texts.some((text) => "plain" in parseEntryBody(type, text))).toBe(true);
@@ -79,6 +81,12 @@ describe("a ledger that was changed and chained again", () => {
     ["gives more than an account can hold", "form", 2, (body) => (body["nano_usd"] = 9.1e15)],
     ["bills tokens that nobody claimed", "price", 5, (body) => Object.assign(body["usage"] as object, { prompt: 101 })],
     ["is charged otherwise", "price", 5, (body) => Object.assign(body["charge"] as object, { nano_usd: 81_999 })],
+    [
+      "gives more back than was charged",
+      "price",
+      9,
+      (body) => Object.assign(body["charge"] as object, { nano_usd: -82_001 }),
+    ],
     ["pays somebody else", "split", 5, (body) => (body["provider"] = "somebody")],
   ])("%s: %s", (_what, name, seq, change) => {
     expect(check(forge(entries, seq, change)).bad).toBe(`${seq} ${name}`);
@@ -87,6 +95,17 @@ describe("a ledger that was changed and chained again", () => {
   it("breaks at a claim of another daemon, where signatures are checked", () => {
     const forged = forge(entries, 5, (body) => (body["fence"] = 2));
     expect([check(forged, true).bad, check(forged, false).bad]).toEqual(["5 claim_signature", null]);
+  });
+
+  it("calls no charge a reversal, and no reversal a charge", () => {
+    const typed = (seq: number, type: string) =>
+      check(entries.map((entry) => (entry.seq === seq ? { ...entry, type } : entry))).bad;
+    expect([typed(5, "adjustment"), typed(9, "spent")]).toEqual(["5 form", "9 form"]);
+  });
+
+  it("takes no job back twice", () => {
+    const twice = new TestLedger().credit("topup", 500_000).spend().reverse(2).reverse(2);
+    expect(check(twice.entries).bad).toBe("4 amounts");
   });
 
   it("charges no job twice", () => {

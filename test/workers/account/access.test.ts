@@ -64,7 +64,8 @@ it("answers to its RPC methods and to nothing else", async () => {
     "createKey",
     "revokeKey",
   ];
-  expect(methods.toSorted()).toEqual(["constructor", "alarm", ...rpc].toSorted());
+  const platform = ["constructor", "alarm", "fetch", "webSocketMessage", "webSocketClose", "webSocketError"];
+  expect(methods.toSorted()).toEqual([...platform, ...rpc].toSorted());
 });
 
 it("is not brought into being by calls", async () => {

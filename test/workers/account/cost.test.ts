@@ -1,6 +1,7 @@
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
 import { type Bank, factsOf, hold, holdOf, inside, openBank, post } from "./bank.ts";
+import { watch } from "./watch-support.ts";
 
 /** Counts the rows that an account writes while something is done with it, and the transactions: each writes together. */
 async function written(bank: Bank, work: () => Promise<void>): Promise<{ rows: number; commits: number }> {
@@ -54,6 +55,18 @@ it("writes two rows in two commits for a job, and none for replays", async () =>
     await bank.rpc.void(request.job, "late");
   });
   expect(replays).toEqual({ rows: 0, commits: 0 });
+});
+
+it("writes not one row more while somebody watches", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const watcher = await watch(bank);
+  const request = holdOf(bank);
+  const job = await written(bank, async () => {
+    await bank.rpc.hold(request);
+    await bank.rpc.post(factsOf(request.job));
+    await watcher.until(() => watcher.entries.length === 1, "the receipt");
+  });
+  expect(job).toEqual({ rows: 2, commits: 2 });
 });
 
 it("writes one more row every 512 entries, for the snapshot", async () => {

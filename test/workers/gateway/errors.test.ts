@@ -1,8 +1,26 @@
 import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { LIMITS } from "../../../core/limits.ts";
+import { DAY_MS } from "../../../core/time.ts";
+import type { HoldRequest } from "../../../protocol/internal/account.ts";
+import { softStop } from "../../../protocol/openai/soft-stop.ts";
 import { app } from "../../../workers/app.ts";
-import { addDaemon, addModel, balance, call, chat, credit, openAccount, openMarket, STARTER } from "../job/network.ts";
+import {
+  accountOf,
+  addDaemon,
+  addModel,
+  balance,
+  call,
+  chat,
+  credit,
+  eventsOf,
+  openAccount,
+  openMarket,
+  STARTER,
+  type TestAccount,
+  withKey,
+} from "../job/network.ts";
 
 interface ErrorBody {
   readonly error: {
@@ -121,11 +139,40 @@ describe("a bad request", () => {
   });
 });
 
+/** Asks for a stream, lets the account's hold wait until `answer` is called, and has the stream's headers. */
+async function beginSlowly(
+  consumer: TestAccount,
+  changes: object,
+): Promise<{ response: Response; answer: () => void }> {
+  const { rpc } = accountOf(consumer);
+  const answered = Promise.withResolvers<void>();
+  const hold = async (request: HoldRequest) => {
+    await answered.promise;
+    return await rpc.hold(request);
+  };
+  const account = new Proxy(rpc, { get: (_, name) => (name === "hold" ? hold : Reflect.get(rpc, name)) });
+  const request = new Request("https://tollmill.test/v1/chat/completions", {
+    method: "POST",
+    body: JSON.stringify({ model: "test-model", stream: true, messages: [user("Hi")], ...changes }),
+    ...withKey(consumer.apiKey, { "content-type": "application/json" }),
+  });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const asked = app.fetch(request, { ...env, ACCOUNT: { getByName: () => account } }, createExecutionContext());
+  await vi.waitFor(async () => {
+    // The account is asked after the catalog, and only then does the wait begin.
+    await vi.advanceTimersByTimeAsync(LIMITS.headersAfterMs);
+    expect(await Promise.race([asked, Promise.resolve(null)])).not.toBeNull();
+  });
+  vi.useRealTimers();
+  return { response: await asked, answer: answered.resolve };
+}
+
 describe("an empty purse", () => {
   it("meets the soft stop with everything that a product screen needs", async () => {
     await addModel();
     const consumer = await openAccount(false);
     await credit(consumer, "bonus", "6", "small");
+    const before = Date.now();
     const response = await chat(consumer.apiKey, { max_tokens: 100 });
     expect(response.status).toBe(402);
     expect(response.headers.get("x-job-id")).toMatch(/^[0-9A-Za-z]{22}$/);
@@ -133,8 +180,58 @@ describe("an empty purse", () => {
     const { code, type, metadata, message } = await errorOf(response);
     expect([code, type]).toEqual(["insufficient_credits", "insufficient_quota"]);
     expect(message).toContain("8.200");
-    expect(metadata).toMatchObject({ balance: "6.000", required: "8.200", shortfall: "2.200", packages: [] });
-    expect(Date.parse(String(metadata?.refresh_at))).toBeGreaterThan(Date.now());
+    expect(softStop.strict().parse(metadata)).toMatchObject({
+      balance: "6.000",
+      required: "8.200",
+      shortfall: "2.200",
+      unused_paid: "0.000",
+      packages: [],
+      x402: null,
+    });
+    expect(response.headers.get("x-credits-held")).toBe("0.000");
+    expect(metadata?.refresh_at).toBe(response.headers.get("x-credits-refresh"));
+    const refresh = Date.parse(String(metadata?.refresh_at));
+    expect([refresh % DAY_MS, refresh > before]).toEqual([0, true]);
+  });
+
+  it("meets it in the same words when it asks for a stream", async () => {
+    await addModel();
+    const consumer = await openAccount(false);
+    await credit(consumer, "bonus", "6", "small");
+    const [plain, stream] = await Promise.all([
+      chat(consumer.apiKey, { max_tokens: 100 }),
+      chat(consumer.apiKey, { max_tokens: 100, stream: true }),
+    ]);
+    expect([stream.status, stream.headers.get("content-type")]).toEqual([402, plain.headers.get("content-type")]);
+    expect(await errorOf(stream)).toEqual(await errorOf(plain));
+  });
+
+  it("meets it as the last event of a stream that has begun, as its account took long to answer", async () => {
+    await addModel();
+    const consumer = await openAccount(false);
+    await credit(consumer, "bonus", "6", "small");
+    const { response, answer } = await beginSlowly(consumer, { max_tokens: 100, n: 2 });
+    expect([response.status, response.headers.get("x-job-id")]).toEqual([200, expect.stringMatching(/^\w{22}$/)]);
+    expect(response.headers.get("content-type")).toContain("text/event-stream");
+    answer();
+    const [last, done, ...more] = eventsOf(await response.text());
+    const { choices, error } = JSON.parse(last ?? "") as ErrorBody & { choices: { finish_reason: string }[] };
+    expect(choices.map(({ finish_reason: reason }) => reason)).toEqual(["error", "error"]);
+    expect(error).toMatchObject({ code: "insufficient_credits", type: "insufficient_quota" });
+    expect(softStop.strict().parse(error.metadata)).toMatchObject({ balance: "6.000", shortfall: "10.200" });
+    expect([done, more]).toEqual(["[DONE]", []]);
+    expect(await balance(consumer.apiKey)).toEqual({ available: 6_000, held: 0 });
+  });
+
+  it("is answered in such a stream when it is full after all", async () => {
+    const { consumer, provider } = await openMarket();
+    await addDaemon(provider);
+    const { response, answer } = await beginSlowly(consumer, {});
+    answer();
+    const events = eventsOf(await response.text());
+    expect(events.join("")).toContain("Hello");
+    expect(events.at(-1)).toBe("[DONE]");
+    expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - 320, held: 0 });
   });
 
   it("is told when it is below the minimum for remote inference", async () => {
@@ -143,7 +240,9 @@ describe("an empty purse", () => {
     await credit(consumer, "bonus", "4.999", "tiny");
     const response = await chat(consumer.apiKey, { max_tokens: 1 });
     expect(response.status).toBe(402);
-    expect(await errorOf(response)).toMatchObject({ code: "below_minimum_balance", metadata: { required: "5.000" } });
+    const { message, ...error } = await errorOf(response);
+    expect(error).toMatchObject({ code: "below_minimum_balance", metadata: { required: "5.000", shortfall: "0.001" } });
+    expect(message).toMatch(/local inference or a device of your own: both are free/);
   });
 });
 

@@ -1,0 +1,32 @@
+/** A balance as the network API shows it: amounts as decimal strings of credits, times as text. */
+
+import type { Balance } from "../../core/account/balance.ts";
+import { formatCredits, GENESIS_PEG, type Millicredits } from "../../core/units.ts";
+import { timeText } from "./common.ts";
+
+/** The balance of `GET /balance`. `minimum` is what remote inference needs. */
+export function shownBalance(balance: Balance, minimum: Millicredits) {
+  return {
+    ...shownTotals(balance),
+    minimum: formatCredits(minimum),
+    peg: { millicredits: GENESIS_PEG.millicredits, nano_usd: GENESIS_PEG.nanoUsd },
+    lots: balance.lots.map(shownLot),
+    allotment: null,
+  };
+}
+
+/** What changes with every job. */
+export function shownTotals({ available, held, openJobs }: Balance) {
+  return { available: formatCredits(available), held: formatCredits(held), open_jobs: openJobs };
+}
+
+export function shownLot({ id, kind, backing, available, held, expiresAt }: Balance["lots"][number]) {
+  return {
+    id,
+    kind,
+    backing,
+    available: formatCredits(available),
+    held: formatCredits(held),
+    expires_at: expiresAt === null ? null : timeText(expiresAt),
+  };
+}
