@@ -136,7 +136,7 @@ describe("a mirror", () => {
     expect(text()).toBe(whole());
     const again = await mirror();
     expect(again.report).toMatchObject({ ok: true, added: 0 });
-    expect(again.report.checks.find(({ check }) => check === "claims")?.detail).toContain("3 were checked");
+    expect(again.report.checks.find(({ check }) => check === "claims")?.detail).toContain("4 were checked");
   });
 
   it("of a ledger of several pages is the ledger", async () => {
