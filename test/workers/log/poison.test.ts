@@ -114,6 +114,22 @@ describe("a row that the tables refuse", () => {
     expect((await segmentRows()).length).toBeLessThan(8);
   });
 
+  it("is found where the sums of its own batch have no room for it", async () => {
+    const body = bodyOf({ index: 50 });
+    const [part] = body.charge.parts;
+    const huge = (job: string) =>
+      resigned({
+        job,
+        charge: { ...body.charge, parts: [{ ...part, nano_usd: 5e15 }] },
+        split: [{ to: body.provider, role: "provider", backing: "usdc", nano_usd: 5e15, millicredits: 0 }],
+      });
+    const [one, two] = [huge(body.job), huge(bodyOf({ index: 51 }).job)];
+    const { summary, letters } = await deliver([pack([good[0], one, two, good[1]])]);
+    expect(summary).toEqual({ appended: 3, duplicates: 0, refused: 1, error: null });
+    expect(letters).toMatchObject([{ reason: "a value does not fit the log's tables", item: JSON.stringify(two) }]);
+    expect(await auditLog()).toEqual([good[0], one, good[1]]);
+  });
+
   it("is refused again when it comes again, and its neighbours are known by then", async () => {
     await fill("full");
     const all = [good[0], receiptOf({ index: 77, provider: "full" }), good[1]];
