@@ -5,7 +5,7 @@ import { base64url, parseSignature } from "../core/keys.ts";
 import { type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
 import { hexToBytes } from "../core/receipt/canonical.ts";
 import { imbalances, rollUp } from "../core/receipt/rollup.ts";
-import { parseReceiptBody, type SignedReceipt, signedReceipt } from "../protocol/receipt.ts";
+import { parseReceiptBody, parseSignedReceipt, type SignedReceipt } from "../protocol/receipt.ts";
 
 /** The network whose receipts are appended. */
 export interface Network {
@@ -40,12 +40,9 @@ export async function checkReceipt(item: unknown, network: Network): Promise<Che
 }
 
 async function check(item: unknown, network: Network): Promise<Checked> {
-  const form = signedReceipt.safeParse(item);
-  if (!form.success) {
-    const issue = form.error.issues[0];
-    return refuse(`malformed receipt: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}`);
-  }
-  const receipt = form.data;
+  const signed = parseSignedReceipt(item);
+  if ("error" in signed) return refuse(`malformed receipt: ${signed.error}`);
+  const { receipt } = signed;
   const parsed = parseReceiptBody(receipt.body);
   if ("error" in parsed) return refuse(`malformed body: ${parsed.error}`);
   const { body } = parsed;
