@@ -1,9 +1,14 @@
 import { env } from "cloudflare:workers";
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { bytesToNumberLE, concatBytes, numberToBytesLE } from "@noble/curves/utils.js";
+import { sha512 } from "@noble/hashes/sha2.js";
 import { describe, expect, it } from "vitest";
-import { canonicalText } from "../../../core/receipt/canonical.ts";
+import { base64url } from "../../../core/keys.ts";
+import { receiptBytes } from "../../../core/receipt/body.ts";
+import { canonicalText, hexToBytes } from "../../../core/receipt/canonical.ts";
 import { windowOf } from "../../../core/windows.ts";
 import { countDeadLetters, listDeadLetters } from "../../../db/dead-letters.ts";
-import type { SignedReceipt } from "../../../protocol/receipt.ts";
+import { type SignedReceipt, verifyReceipt } from "../../../protocol/receipt.ts";
 import { bodyOf, idOf, receiptOf, receiptsOf, signText, TEST_TIME } from "../../support/receipts.ts";
 import { auditLog, deliver, pack, segmentRows } from "./support.ts";
 
@@ -39,6 +44,24 @@ describe("a poison receipt goes to the dead letters alone, with its reason:", ()
     expect(await auditLog()).toEqual(good);
   });
 });
+
+it("takes no other signature than the network's own, even one that its key would verify", async () => {
+  const other = { ...first, signature: signedOtherwise(first.body) };
+  expect(verifyReceipt(other, first.key).ok).toBe(true);
+  const { summary, letters } = await deliver([pack([other, good[1]])]);
+  expect(summary).toEqual({ appended: 1, duplicates: 0, refused: 1, error: null });
+  expect(letters).toMatchObject([{ reason: "the network's signature does not match the body" }]);
+});
+
+/** A good signature of the network's key, with a nonce that Ed25519 would not have taken. */
+function signedOtherwise(body: string): string {
+  const { BASE, Fn } = ed25519.Point;
+  const { scalar, pointBytes } = ed25519.utils.getExtendedPublicKey(hexToBytes(env.NETWORK_SEED));
+  const nonce = 7n;
+  const commitment = BASE.multiply(nonce).toBytes();
+  const challenge = Fn.create(bytesToNumberLE(sha512(concatBytes(commitment, pointBytes, receiptBytes(body)))));
+  return base64url(concatBytes(commitment, numberToBytesLE(Fn.create(nonce + challenge * scalar), 32)));
+}
 
 describe("a poison message goes there whole:", () => {
   it.each([
