@@ -2,7 +2,7 @@
 
 import { isEqual } from "../core/constant-time.ts";
 import { type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
-import { imbalances, rollUp } from "../core/receipt/rollup.ts";
+import { isConserved } from "../core/receipt/rollup.ts";
 import { type NetworkKey, networkKey } from "../durable-objects/shared/network-key.ts";
 import { parseReceiptBody, parseSignedReceipt, type SignedReceipt } from "../protocol/receipt.ts";
 
@@ -44,6 +44,7 @@ async function check(item: unknown, network: Network): Promise<Checked> {
   if (receipt.key !== network.key.publicKey)
     return refuse("the receipt is signed with a key that is not this network's");
   if (!(await isSigned(receipt, network))) return refuse("the network's signature does not match the body");
+  // A receipt that breaks this would keep its window from ever closing.
   if (!isConserved(body)) return refuse("the shares do not sum to the charge");
   return { ok: true, receipt, body };
 }
@@ -54,11 +55,6 @@ async function check(item: unknown, network: Network): Promise<Checked> {
  */
 async function isSigned({ body, signature }: SignedReceipt, { key }: Network): Promise<boolean> {
   return isEqual(signature, await key.sign(receiptBytes(body)));
-}
-
-/** Whether Σ parts = Σ shares in each backing. A receipt that breaks this would keep its window from ever closing. */
-function isConserved(body: ReceiptBody): boolean {
-  return imbalances(rollUp([body], 0)).length === 0;
 }
 
 function refuse(reason: string): Checked {
