@@ -11,7 +11,7 @@ import type { ReceiptBody } from "../core/receipt/body.ts";
 import { type Rollup, rollUp } from "../core/receipt/rollup.ts";
 import { windowOf } from "../core/windows.ts";
 import { type Failure, failureOf } from "../db/failure.ts";
-import { appendSegment, keyText, type ReceiptRow, readLog } from "../db/log.ts";
+import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt } from "../db/log.ts";
 import type { SignedReceipt } from "../protocol/receipt.ts";
 import { makeSegment, putSegment, segmentLine } from "./segments.ts";
 
@@ -118,12 +118,12 @@ async function write(
   await putSegment(SEGMENTS, segment);
   const rows = entries.map(({ body }, index) => {
     const { offset, length } = segment.places[index] as (typeof segment.places)[number];
-    return { ...slim(body), log_index: size + index, window, segment: size, offset, length };
+    return { ...slim(body), offset, length };
   });
   const { hash, bytes } = segment;
   const row = { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now };
   try {
-    await appendSegment(DB, row, rows, sums);
+    await appendSegment(DB, row, rows, window, sums);
   } catch (error) {
     const failure = failureOf(error);
     if (failure === "unknown") throw error;
@@ -145,7 +145,7 @@ function sumsOf(entries: readonly Entry[], window: number): Rollup[] | null {
   }
 }
 
-type Slim = Omit<ReceiptRow, "log_index" | "window" | "segment" | "offset" | "length">;
+type Slim = Omit<SegmentReceipt, "offset" | "length">;
 
 /** What the log's index keeps of a body. */
 function slim(body: ReceiptBody): Slim {
