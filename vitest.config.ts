@@ -13,6 +13,11 @@ const readMigrations = () => (existsSync(migrationsDir) ? readD1Migrations(migra
 // They count from 1, because vitest may put files of group 0 at the end.
 const inOrder = (groupOrder: number) => ({ sequence: { groupOrder } });
 
+// As in wrangler.toml, but a batch waits for a second only: what a test leaves in the queue may reach the next one's log.
+const queueConsumers = {
+  receipts: { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 10, deadLetterQueue: "receipts-dead" },
+};
+
 // wrangler looks for the secrets that wrangler.toml requires in the environment, and would warn that they are missing.
 Object.assign(process.env, testSecrets);
 
@@ -28,7 +33,7 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() } },
+            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() }, queueConsumers },
           })),
         ],
         test: {
