@@ -7,7 +7,6 @@ import { LANE_TABLE } from "../../core/lanes.ts";
 import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
-import { emitError } from "../../durable-objects/shared/events.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
@@ -20,7 +19,7 @@ import { onAccount, onScheduler } from "../objects.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { jobIdFor } from "./idempotency.ts";
-import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
+import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
 import { waitingStream } from "./waiting-stream.ts";
 
@@ -44,27 +43,17 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const body = new Uint8Array(utf8ToBytes(text.value));
   const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
-  // A consumer that leaves meanwhile ends this request at once; the hold that was just made must not outlive it.
-  c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
+  const opening = holding.then(async (held): Promise<Opened> => {
+    if (held.type !== "held") return { type: "refused", refusal: held.refusal, retryAfterSeconds: null, grant: null };
+    const job = await jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+    return await openJob(c.env, config, job, c.req.raw.signal);
+  });
+  // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
+  c.executionCtx.waitUntil(opening.catch(() => {}));
   const held = await holding;
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
-  const job = await jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
-  return await answer(c, config, job, { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
-}
-
-/** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
-async function releaseIfGone(
-  c: Context<HttpEnv>,
-  { account }: ApiKey,
-  job: JobId,
-  holding: Promise<HoldAnswer>,
-): Promise<void> {
-  const held = await holding.catch(() => null);
-  if (held !== null && !(held.type === "held" && c.req.raw.signal.aborted)) return;
-  await onAccount(c.env, account, (object) => object.void(job, "consumer_gone")).catch(
-    // The hold then ends by its own time; nothing is charged either way.
-    (error: unknown) => emitError("void_failed", error, { job }),
-  );
+  const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
+  return await answer(c, config, call.job, prepared.value, opening, headers, now);
 }
 
 async function hold(
@@ -78,22 +67,27 @@ async function hold(
 ): Promise<HoldAnswer> {
   const { lane, model, rate, promptBound, completion, choices } = prepared;
   const bodyHash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", body)));
-  return await onAccount(env, key.account, (account) =>
-    account.hold({
-      job,
-      keyed,
-      credentials: { secretHash: key.secretHash },
-      lane,
-      model: model.id,
-      body: bodyHash,
-      rate,
-      promptBound,
-      completion,
-      completionDefault: model.completion_default,
-      choices,
-      expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
-    }),
-  );
+  const request = {
+    job,
+    keyed,
+    credentials: { secretHash: key.secretHash },
+    lane,
+    model: model.id,
+    body: bodyHash,
+    rate,
+    promptBound,
+    completion,
+    completionDefault: model.completion_default,
+    choices,
+    expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
+  };
+  try {
+    return await onAccount(env, key.account, (account) => account.hold(request));
+  } catch (error) {
+    // It may stand, with its answer lost on the way here; nobody will use it.
+    await releaseHold(env, key.account, job, "hold_unanswered");
+    throw error;
+  }
 }
 
 /** A hold that was refused; a soft stop tells what is missing and when credits come (economics.md §7). */
@@ -178,18 +172,17 @@ async function jobToOpen(
 async function answer(
   c: Context<HttpEnv>,
   config: Config,
-  job: JobToOpen,
+  job: JobId,
+  { request, model, choices }: PreparedChat,
+  opened: Promise<Opened>,
   headers: Record<string, string>,
+  queuedAt: number,
 ): Promise<Response> {
-  const opened = openJob(c.env, config, job, c.req.raw.signal);
-  // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
-  const early = job.relay.stream ? await Promise.race([opened, headersAreDue()]) : await opened;
-  if (early !== null) return final(c, early, job.acquire.queuedAt, headers);
+  const early = request.stream === true ? await Promise.race([opened, headersAreDue()]) : await opened;
+  if (early !== null) return final(c, early, queuedAt, headers);
 
-  const { model, job: id } = job.acquire;
-  const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
-  const created = Math.floor(job.acquire.queuedAt / 1_000);
-  const head = { id: `chatcmpl-${id}`, created, model, choices: job.relay.choices };
+  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
+  const head = { id: `chatcmpl-${job}`, created: Math.floor(queuedAt / 1_000), model: model.id, choices };
   const { body, done } = waitingStream(opened, position, head);
   // The open body keeps this request alive; whoever stops reading it ends the copying too, which is no error of ours.
   done.catch(() => {});
