@@ -49,6 +49,8 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          // Most of what tests of the whole network do is to wait for it.
+          maxConcurrency: 12,
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

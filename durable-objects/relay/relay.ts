@@ -92,6 +92,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const job = await request.json<RelayJob>();
     const socket = this.#connections.socketOf(job.grant.daemon);
     if (socket === null) {
+      // A relay that was lost has not heard its sockets close, so a pool may go on with a daemon that never came back.
+      this.ctx.waitUntil(this.#forget(job));
       this.#reports.add(job.model, ended(job), true);
       return refusal("provider_failed", "The provider has gone.", true);
     }
@@ -102,6 +104,12 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     request.signal.addEventListener("abort", gone, { once: true });
     if (request.signal.aborted) gone();
     return await stream.response;
+  }
+
+  /** Tells a job's pool that its daemon is not here. What comes back offers anew, and that comes after this. */
+  async #forget({ job, model, grant }: RelayJob): Promise<void> {
+    const gone = this.#scheduler(model).unregister(grant.daemon, this.#name);
+    await gone.catch((error: unknown) => emitError("unregister_failed", error, { job }));
   }
 
   async #start(job: RelayJob, socket: WebSocket): Promise<JobStream> {

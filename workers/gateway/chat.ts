@@ -7,7 +7,6 @@ import { LANE_TABLE } from "../../core/lanes.ts";
 import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
-import { emitError } from "../../durable-objects/shared/events.ts";
 import { sha256Hex } from "../../durable-objects/shared/hash.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
@@ -22,7 +21,7 @@ import { onAccount, onScheduler } from "../objects.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { jobIdFor } from "./idempotency.ts";
-import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
+import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
 import { relayedStream, waitingStream } from "./stream-body.ts";
 
@@ -46,27 +45,17 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const body = new Uint8Array(utf8ToBytes(text.value));
   const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
-  // A consumer that leaves meanwhile ends this request at once; the hold that was just made must not outlive it.
-  c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
+  const opening = holding.then(async (held): Promise<Opened> => {
+    if (held.type !== "held") return { type: "refused", refusal: held.refusal, retryAfterSeconds: null, grant: null };
+    const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+    return await openJob(c.env, config, job, c.req.raw.signal);
+  });
+  // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
+  c.executionCtx.waitUntil(opening.catch(() => {}));
   const held = await holding;
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
-  const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
-  return await answer(c, config, job, { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
-}
-
-/** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
-async function releaseIfGone(
-  c: Context<HttpEnv>,
-  { account }: ApiKey,
-  job: JobId,
-  holding: Promise<HoldAnswer>,
-): Promise<void> {
-  const held = await holding.catch(() => null);
-  if (held !== null && !(held.type === "held" && c.req.raw.signal.aborted)) return;
-  await onAccount(c.env, account, (object) => object.void(job, "consumer_gone")).catch(
-    // The hold then ends by its own time; nothing is charged either way.
-    (error: unknown) => emitError("void_failed", error, { job }),
-  );
+  const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
+  return await answer(c, config, call.job, prepared.value, opening, headers, now);
 }
 
 async function hold(
@@ -79,22 +68,27 @@ async function hold(
   now: number,
 ): Promise<HoldAnswer> {
   const { lane, model, rate, promptBound, completion, choices } = prepared;
-  return await onAccount(env, key.account, (account) =>
-    account.hold({
-      job,
-      keyed,
-      credentials: { secretHash: key.secretHash },
-      lane,
-      model: model.id,
-      body: sha256Hex(body),
-      rate,
-      promptBound,
-      completion,
-      completionDefault: model.completion_default,
-      choices,
-      expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
-    }),
-  );
+  const request = {
+    job,
+    keyed,
+    credentials: { secretHash: key.secretHash },
+    lane,
+    model: model.id,
+    body: sha256Hex(body),
+    rate,
+    promptBound,
+    completion,
+    completionDefault: model.completion_default,
+    choices,
+    expiresAt: now + config.parameters[LANE_TABLE[lane].queueLimit] + HOLD_SLA_MS + HOLD_GRACE_MS,
+  };
+  try {
+    return await onAccount(env, key.account, (account) => account.hold(request));
+  } catch (error) {
+    // It may stand, with its answer lost on the way here; nobody will use it.
+    await releaseHold(env, key.account, job, "hold_unanswered");
+    throw error;
+  }
 }
 
 /** A hold that was refused; a soft stop tells what is missing and when credits come (economics.md §7). */
@@ -176,21 +170,16 @@ function jobToOpen(
 async function answer(
   c: Context<HttpEnv>,
   config: Config,
-  job: JobToOpen,
+  job: JobId,
+  { request, model, choices }: PreparedChat,
+  opened: Promise<Opened>,
   headers: Record<string, string>,
+  queuedAt: number,
 ): Promise<Response> {
-  const { model, job: id, queuedAt } = job.acquire;
-  const head = {
-    id: `chatcmpl-${id}`,
-    created: Math.floor(queuedAt / 1_000),
-    model,
-    choices: job.relay.choices,
-  };
-  const opened = openJob(c.env, config, job, c.req.raw.signal);
-  // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
-  const early = job.relay.stream ? await within(LIMITS.headersAfterMs, opened) : await opened;
+  const head = { id: `chatcmpl-${job}`, created: Math.floor(queuedAt / 1_000), model: model.id, choices };
+  const early = request.stream === true ? await within(LIMITS.headersAfterMs, opened) : await opened;
   if (early !== null) return final(c, early, head, queuedAt, headers);
-  const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
+  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
   return c.body(waitingStream(opened, position, head), 200, { ...headers, ...STREAM_HEADERS });
 }
 

@@ -1,4 +1,4 @@
-/** A client of the lowest kind: one TCP connection that can be cut in the middle of an answer. */
+/** A client of the lowest kind: one TCP connection that can be cut in the middle of an answer, or before it. */
 
 import { request } from "node:http";
 import type { Network, TestAccount } from "./network.ts";
@@ -11,37 +11,67 @@ export interface RawAnswer {
   readonly text: () => string;
   /** Waits until the answer holds a text. */
   readonly until: (text: string) => Promise<void>;
+  /** Whether it came to its end: false where the connection ended before. */
+  readonly whole: Promise<boolean>;
+  /** Reads no further until `resume`, so that the connection's buffers fill up. */
+  readonly pause: () => void;
+  readonly resume: () => void;
   /** Cuts the connection: a reset, as when the client's machine is gone. */
   readonly reset: () => void;
+  /** Closes the connection in an orderly way. The Worker notices when it sends more. */
+  readonly close: () => void;
 }
 
-/** Asks for a chat completion; resolves when the answer's headers are there. */
-export async function rawChat(
-  network: Network,
+export interface RawCall {
+  /** Resolves when the answer's headers are there; a call that is cut before never has any. */
+  readonly answer: Promise<RawAnswer>;
+  /** Resolves when the request was written. */
+  readonly sent: Promise<void>;
+  readonly reset: () => void;
+  readonly close: () => void;
+}
+
+/** Asks for a chat completion over a connection of its own, straight to the Worker. */
+export function openChat(
+  { server }: Network,
   { apiKey }: TestAccount,
   body: object,
   headers: Record<string, string> = {},
-): Promise<RawAnswer> {
-  return await new Promise((resolve, reject) => {
-    const sent = request(`${network.url}/v1/chat/completions`, {
-      method: "POST",
-      agent: false,
-      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
-    });
-    sent.once("error", reject);
-    sent.once("response", (response) => {
+): RawCall {
+  const call = request(new URL("/v1/chat/completions", server.direct), {
+    method: "POST",
+    agent: false,
+    headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", ...headers },
+  });
+  // What is cut on purpose complains.
+  call.on("error", () => {});
+  const reset = (): void => void call.socket?.resetAndDestroy();
+  const close = (): void => void call.socket?.destroy();
+  const answer = new Promise<RawAnswer>((resolve, reject) => {
+    call.once("error", reject);
+    call.once("response", (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
-      // What is cut on purpose complains.
-      for (const emitter of [sent, response]) emitter.on("error", () => {});
+      response.on("error", () => {});
       resolve({
         status: response.statusCode ?? 0,
         headers: response.headers,
         text: () => text,
         until: (wanted) => until(() => text.includes(wanted), `${wanted} in the answer`),
-        reset: () => response.socket.resetAndDestroy(),
+        whole: new Promise((ended) => response.once("close", () => ended(response.complete))),
+        pause: () => void response.pause(),
+        resume: () => void response.resume(),
+        reset,
+        close,
       });
     });
-    sent.end(JSON.stringify(body));
   });
+  answer.catch(() => {});
+  const sent = new Promise<void>((resolve) => call.end(JSON.stringify(body), () => resolve()));
+  return { answer, sent, reset, close };
+}
+
+/** Asks for a chat completion; resolves when the answer's headers are there. */
+export function rawChat(...call: Parameters<typeof openChat>): Promise<RawAnswer> {
+  return openChat(...call).answer;
 }

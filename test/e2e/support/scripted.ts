@@ -14,25 +14,38 @@ export interface ScriptedSupply {
   readonly close: () => void;
 }
 
+interface ScriptedOptions {
+  readonly number: number;
+  readonly model: string;
+  readonly onJob: ScriptedDaemon["onJob"];
+  readonly offer?: Parameters<typeof offerOf>[1];
+  /** How many daemons the model then has. */
+  readonly daemons?: number;
+}
+
 /** Enrols and connects a daemon, and waits until its model's pool has it. */
 export async function addScripted(
   network: Network,
   owner: TestAccount,
-  options: {
-    number: number;
-    model: string;
-    onJob: ScriptedDaemon["onJob"];
-    offer?: Parameters<typeof offerOf>[1];
-    /** How many daemons the model then has. */
-    daemons?: number;
-  },
+  options: ScriptedOptions,
 ): Promise<ScriptedSupply> {
-  const { number, model, onJob, offer = {}, daemons = 1 } = options;
-  const key = daemonKey(number);
-  const enrolment = { public_key: key.id, name: `scripted-${number}`, payout: "credits", tier: "desktop" };
-  const call = { method: "POST", apiKey: owner.apiKey, body: { ...enrolment } };
-  await network.json("/api/v1/daemons", z.looseObject({}), call);
+  const { number } = options;
+  const enrolment = {
+    public_key: daemonKey(number).id,
+    name: `scripted-${number}`,
+    payout: "credits",
+    tier: "desktop",
+  };
+  await network.json("/api/v1/daemons", z.looseObject({}), { method: "POST", apiKey: owner.apiKey, body: enrolment });
+  return await connectScripted(network, options);
+}
 
+/** Connects a daemon that is enrolled, for the first time or again. */
+export async function connectScripted(
+  network: Network,
+  { number, model, onJob, offer = {}, daemons = 1 }: ScriptedOptions,
+): Promise<ScriptedSupply> {
+  const key = daemonKey(number);
   const url = `${network.url.replace(/^http/, "ws")}/api/v1/connect?daemon=${key.id}`;
   const socket = new WebSocket(url, SUBPROTOCOL);
   const tcp = new Promise<Socket>((resolve, reject) => {
@@ -47,10 +60,7 @@ export async function addScripted(
   return { daemon, reset: () => connection.resetAndDestroy(), close: () => socket.terminate() };
 }
 
-/**
- * Answers a word every 30 ms until it is told to stop, and then claims what it has sent. Locally a stream that lies idle
- * does not notice that its reader has gone, as another server stands in front of the Worker; one that flows does.
- */
+/** Answers a word every 30 ms until it is told to stop, and then claims what it has sent. */
 export async function talkUntilCancelled(job: ScriptedJob, daemon: ScriptedDaemon): Promise<void> {
   job.accept();
   const talking = setInterval(() => job.text(" word"), 30);
