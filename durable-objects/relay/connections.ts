@@ -195,9 +195,9 @@ export function send(socket: WebSocket, message: RelayMessage): void {
   if (isOpen(socket)) socket.send(JSON.stringify(message));
 }
 
-/** Sends several messages as one: a JSON array of them. */
+/** Sends messages as one: a JSON array of them, or a single one as it is. */
 export function sendAll(socket: WebSocket, messages: readonly RelayMessage[]): void {
-  if (isOpen(socket)) socket.send(JSON.stringify(messages));
+  if (isOpen(socket)) socket.send(JSON.stringify(messages.length === 1 ? messages[0] : messages));
 }
 
 function isOpen(socket: WebSocket): boolean {

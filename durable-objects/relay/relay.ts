@@ -33,7 +33,8 @@ import { type Session, sessionOf } from "./session.ts";
 import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
-const utf8 = new TextDecoder();
+const NO_UTF8 = refuse("malformed_frame", { detail: "A text of the pack is not UTF-8." });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` };
 
 interface LiveStream {
@@ -214,6 +215,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   /** Begins with every item in its order before it waits for any, so that a frame never comes before an earlier one. */
   async #pack(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+    // Who has not proven a key gets no more work done by one message than by one item.
+    if (sessionOf(socket)?.stage !== "ready") return this.#connections.complain(socket, TOO_EARLY);
     const pack = bytes.length > LIMITS.daemonPackBytes ? TOO_LARGE : decodePack(bytes);
     if ("error" in pack) {
       return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${pack.error}.` }));
@@ -221,9 +224,15 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const begun: Promise<void>[] = [];
     for (const { type, bytes: item } of pack.items) {
       const session = sessionOf(socket);
-      if (session === null) break;
-      if (type === "text") begun.push(this.#text(socket, session, utf8.decode(item)));
-      else this.#frame(socket, session, item);
+      // One that was sent away in the middle of it is listened to no further.
+      if (session?.stage !== "ready") break;
+      if (type === "frame") {
+        this.#frame(socket, session, item);
+        continue;
+      }
+      const text = textOf(item);
+      if (text === null) this.#connections.complain(socket, NO_UTF8);
+      else begun.push(this.#text(socket, session, text));
     }
     await Promise.all(begun);
   }
@@ -344,6 +353,15 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   async connected(): Promise<DaemonId[]> {
     return this.#connections.ready().map((session) => session.daemon);
+  }
+}
+
+/** A text in UTF-8, or null when the bytes are none. */
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
   }
 }
 
