@@ -2,8 +2,8 @@
  * Consumers that leave: nothing before the first token and within the time ◆ that is free, the price of the prompt later,
  * and of prompt and tokens relayed once there are any.
  *
- * A connection that is closed in an orderly way while nothing flows is not seen here to have gone: this runtime looks at a
- * socket only when it writes to it or when it is reset. A stream that flows is seen to have lost its reader either way.
+ * A connection that is closed in an orderly way is seen to have gone only when the Worker writes to it: at the next token,
+ * or where none comes, with the headers and comments of a stream that waits. One that is reset is seen at once.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -68,6 +68,15 @@ describe.concurrent("a consumer who leaves", () => {
     const { job } = await served(market);
     await pause(LATER_MS);
     call.reset();
+    const usage = { prompt: PROMPT };
+    await expectEnd(market, job.job, { outcome: "cancelled", usage, charge: price(usage), told: "settled" });
+  });
+
+  it("later, in an orderly way, pays the prompt once its stream's headers were due", async () => {
+    const market = await Market.open(network, accepts);
+    const call = market.ask({ stream: true });
+    const { job } = await served(market);
+    call.close();
     const usage = { prompt: PROMPT };
     await expectEnd(market, job.job, { outcome: "cancelled", usage, charge: price(usage), told: "settled" });
   });
