@@ -24,13 +24,14 @@ export class Daemon extends NodeProcess {
     super([CLI, "daemon", ...flags, ...engine], { env: { TOLLMILL_API_KEY: owner.apiKey } });
   }
 
-  /** Starts a daemon on the toy model, or on the engine that flags name. */
+  /** Starts a daemon on the toy model or on the engine that flags name, with its key and claims in a new folder or in `home`. */
   static async start(
     network: Network,
     owner: TestAccount,
     engine: readonly string[] = [...TOY_ENGINE, "--context", "512"],
+    home?: string,
   ): Promise<Daemon> {
-    return new Daemon(network, owner, await temporaryFolder(), engine);
+    return new Daemon(network, owner, home ?? (await temporaryFolder()), engine);
   }
 
   get events(): LogEvent[] {

@@ -32,22 +32,33 @@ export interface Balance {
   readonly held: number;
 }
 
-export class Network {
-  readonly server: Server;
+/** A server of the whole Worker. */
+interface NetworkServer {
+  readonly url: URL;
+  close(): Promise<void>;
+}
+
+export class Network<S extends NetworkServer = NetworkServer> {
+  readonly server: S;
   /** The origin, without a slash at its end. */
   readonly url: string;
   readonly #operator: Operator;
   #opened = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: S) {
     this.server = server;
     this.url = server.url.origin;
     this.#operator = new Operator(this.url, testSecrets.ADMIN_KEY);
   }
 
   /** A network with these models in its catalog. */
-  static async start(models: readonly CatalogModel[], vars: Record<string, string> = {}): Promise<Network> {
-    const network = new Network(await startServer(vars));
+  static async start(models: readonly CatalogModel[], vars: Record<string, string> = {}): Promise<Network<Server>> {
+    return await Network.on(await startServer(vars), models);
+  }
+
+  /** The same on a server that runs already. */
+  static async on<S extends NetworkServer>(server: S, models: readonly CatalogModel[]): Promise<Network<S>> {
+    const network = new Network(server);
     for (const model of models) await network.#operator.putModel(model);
     return network;
   }

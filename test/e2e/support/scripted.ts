@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import { SUBPROTOCOL } from "../../../protocol/daemon/messages.ts";
-import { daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
+import { type DaemonKey, daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
 import type { Network, TestAccount } from "./network.ts";
 
 export interface ScriptedSupply {
@@ -28,11 +28,27 @@ export async function addScripted(
   },
 ): Promise<ScriptedSupply> {
   const { number, model, onJob, offer = {}, daemons = 1 } = options;
+  const supply = await openScripted(network, await enrolScripted(network, owner, number), onJob);
+  await supply.daemon.join(offerOf(model, offer));
+  await network.supply(model, daemons);
+  return supply;
+}
+
+/** Enrols the daemon whose key depends on its number, and gives the key. */
+export async function enrolScripted(network: Network, owner: TestAccount, number: number): Promise<DaemonKey> {
   const key = daemonKey(number);
   const enrolment = { public_key: key.id, name: `scripted-${number}`, payout: "credits", tier: "desktop" };
-  const call = { method: "POST", apiKey: owner.apiKey, body: { ...enrolment } };
+  const call = { method: "POST", apiKey: owner.apiKey, body: enrolment };
   await network.json("/api/v1/daemons", z.looseObject({}), call);
+  return key;
+}
 
+/** Opens a daemon's connection; nothing has been said over it yet. */
+export async function openScripted(
+  network: Network,
+  key: DaemonKey,
+  onJob: ScriptedDaemon["onJob"],
+): Promise<ScriptedSupply> {
   const url = `${network.url.replace(/^http/, "ws")}/api/v1/connect?daemon=${key.id}`;
   const socket = new WebSocket(url, SUBPROTOCOL);
   const tcp = new Promise<Socket>((resolve, reject) => {
@@ -40,9 +56,6 @@ export async function addScripted(
     socket.once("error", reject);
   });
   const daemon = new ScriptedDaemon(key, socket, onJob);
-  await new Promise((resolve) => socket.once("open", resolve));
-  await daemon.join(offerOf(model, offer));
-  await network.supply(model, daemons);
   const connection = await tcp;
   return { daemon, reset: () => connection.resetAndDestroy(), close: () => socket.terminate() };
 }
