@@ -224,17 +224,22 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   async #askRelays(): Promise<void> {
-    const relays = new Set([...this.#pool.daemons.values()].map((daemon) => daemon.relay));
+    const before = new Map(this.#pool.daemons);
+    // A daemon that has come, gone or offered again since its relay was asked has said so itself, and later.
+    const isAsBefore = (daemon: DaemonId): boolean => this.#pool.daemons.get(daemon) === before.get(daemon);
+    const relays = new Set([...before.values()].map((daemon) => daemon.relay));
     const asked = [...relays].map(async (relay) => {
       const roster = await this.env.RELAY.getByName(relay).roster(this.#model());
       const connected = new Set(roster.registrations.map((registration) => registration.daemon));
-      for (const daemon of this.#pool.daemons.values()) {
-        if (daemon.relay !== relay || connected.has(daemon.daemon)) continue;
-        this.#registry.remove(daemon.daemon, relay);
-        this.#pool.unregister(daemon.daemon, relay);
+      for (const { daemon, relay: own } of before.values()) {
+        if (own !== relay || connected.has(daemon) || !isAsBefore(daemon)) continue;
+        this.#registry.remove(daemon, relay);
+        this.#pool.unregister(daemon, relay);
       }
       // What the relay says is newer than the rows: an offer may have changed while nobody was here to hear it.
-      for (const registration of roster.registrations) this.#pool.register(registration, Date.now());
+      for (const registration of roster.registrations) {
+        if (isAsBefore(registration.daemon)) this.#pool.register(registration, Date.now());
+      }
       for (const job of roster.running) this.#pool.running(job, Date.now());
     });
     const late = Promise.withResolvers<void>();

@@ -1,0 +1,75 @@
+/** The first moments after a restart: consumers ask at once, daemons come back, and the pool asks its relays. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { cleanUp } from "../support/children.ts";
+import { until } from "../support/network.ts";
+import { type Asked, ask } from "./support/asking.ts";
+import { Market, MODEL } from "./support/market.ts";
+
+const SOON_MS = 15_000;
+const ANSWERED = "scheduler: after Relay.roster";
+
+let market: Market;
+beforeAll(async () => {
+  market = await Market.open();
+});
+beforeEach(async () => {
+  await market.server.restart();
+});
+// What a daemon had left to say would make the next pool ask its relays too early.
+afterEach(async () => {
+  await market.quiet();
+});
+afterAll(async () => {
+  await market?.server.close();
+  await cleanUp();
+});
+
+const daemons = async () => (await market.server.supply(MODEL.id)).daemons;
+/** Waits until a point was passed, or reached where it is held, so many times. */
+async function passed(point: string, times: number): Promise<void> {
+  const seen = () => market.server.life.passed.filter((other) => other === point).length;
+  await until(() => seen() === times, `${times} times ${point}`);
+}
+
+/** What is answered within the time that a job is given anywhere here, or null. */
+async function soon(asked: Promise<Asked>): Promise<Asked | null> {
+  return await Promise.race([asked, sleep(SOON_MS, null, { ref: false })]);
+}
+
+it("serves who asked before the daemons were back", async () => {
+  const consumer = await market.consumer();
+  const early = ask(market, consumer, "answer", { stream: true });
+  await market.connect();
+  expect(await early).toMatchObject({ status: 200, complete: true });
+});
+
+it("keeps daemons that came back while the answers of their relays were on their way", async () => {
+  const { server } = market;
+  const consumer = await market.consumer();
+  await server.record();
+  await server.hold(ANSWERED);
+  const early = ask(market, consumer, "answer", { stream: true });
+  await passed(ANSWERED, 2);
+  await market.connect();
+  await passed("Scheduler.register: ends", 2);
+  await server.release();
+  expect(await soon(early)).toMatchObject({ status: 200, complete: true });
+  expect(await daemons()).toBe(2);
+});
+
+it("forgets a daemon that left while the answer of its relay was on its way", async () => {
+  const { server } = market;
+  await market.connect();
+  const consumer = await market.consumer();
+  await server.record();
+  await server.hold(ANSWERED);
+  const early = ask(market, consumer, "answer", { stream: true });
+  await passed(ANSWERED, 2);
+  market.daemons[0]?.disconnect();
+  await passed("Scheduler.unregister: ends", 1);
+  await server.release();
+  expect(await soon(early)).toMatchObject({ status: 200, complete: true });
+  expect(await daemons()).toBe(1);
+});
