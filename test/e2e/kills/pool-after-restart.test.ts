@@ -4,7 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { cleanUp } from "../support/children.ts";
 import { until } from "../support/network.ts";
-import { type Asked, ask } from "./support/asking.ts";
+import { rawChat } from "../support/raw-client.ts";
+import { type Asked, ask, bodyOf } from "./support/asking.ts";
+import { checkSlots } from "./support/checks.ts";
 import { Market, MODEL } from "./support/market.ts";
 
 const SOON_MS = 15_000;
@@ -72,4 +74,22 @@ it("forgets a daemon that left while the answer of its relay was on its way", as
   await server.release();
   expect(await soon(early)).toMatchObject({ status: 200, complete: true });
   expect(await daemons()).toBe(1);
+});
+
+it("gives back the slot of a job that ended while the answer of its relay was on its way", async () => {
+  const { server, network } = market;
+  await market.connect();
+  const consumer = await market.consumer();
+  const talk = await rawChat(network, consumer, bodyOf("talk", { stream: true }));
+  await talk.until("word");
+  await server.losePool(MODEL.id);
+  await server.record();
+  await server.hold(ANSWERED);
+  const early = ask(market, consumer, "answer", { stream: true });
+  await passed(ANSWERED, 2);
+  talk.reset();
+  await passed("Scheduler.report: ends", 1);
+  await server.release();
+  expect(await soon(early)).toMatchObject({ status: 200, complete: true });
+  await checkSlots(market);
 });
