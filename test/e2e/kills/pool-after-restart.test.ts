@@ -10,6 +10,7 @@ import { checkSlots } from "./support/checks.ts";
 import { Market, MODEL } from "./support/market.ts";
 
 const SOON_MS = 15_000;
+const REORDER_MS = 1_000;
 const ANSWERED = "scheduler: after Relay.roster";
 
 let market: Market;
@@ -92,4 +93,21 @@ it("gives back the slot of a job that ended while the answer of its relay was on
   await server.release();
   expect(await soon(early)).toMatchObject({ status: 200, complete: true });
   await checkSlots(market);
+});
+
+it("keeps a daemon that came back before its pool had heard that it was gone", async () => {
+  const { server } = market;
+  await market.connect();
+  await server.record();
+  await server.hold("relay: before Scheduler.unregister");
+  market.daemons[0]?.disconnect();
+  await passed("relay: before Scheduler.unregister", 1);
+  await market.daemons[0]?.connect();
+  await passed("Relay.webSocketMessage(offer): begins", 1);
+  // What overtakes the call that is held has done so by then.
+  await Promise.race([passed("Scheduler.register: ends", 1), sleep(REORDER_MS)]);
+  await server.release();
+  await passed("Scheduler.unregister: ends", 1);
+  await passed("Scheduler.register: ends", 1);
+  expect(await daemons()).toBe(2);
 });
