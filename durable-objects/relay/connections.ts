@@ -49,6 +49,9 @@ export class Connections {
   /** Timers of sockets that have to prove a key. One that is left behind would keep the relay from its sleep. */
   readonly #unproven = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
 
+  /** The last that the pools were told of each daemon, until they have heard it. */
+  readonly #told = new Map<DaemonId, Promise<unknown>>();
+
   constructor(host: ConnectionsHost) {
     this.#host = host;
   }
@@ -126,7 +129,7 @@ export class Connections {
     }
     const now = this.registrations(next);
     const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
-    await Promise.all([
+    await this.#tell(next.daemon, () => [
       ...[...now].map(([model, registration]) =>
         retrying<void>(
           async () => await this.#host.scheduler(model).register(registration, this.#host.running(next.daemon, model)),
@@ -134,6 +137,19 @@ export class Connections {
       ),
       ...gone.map((model) => this.#host.scheduler(model).unregister(next.daemon, this.#host.name)),
     ]);
+  }
+
+  /** Tells the pools of a daemon, one thing after the other: a call that overtakes an earlier one would be undone by it. */
+  async #tell(daemon: DaemonId, calls: () => Promise<void>[]): Promise<void> {
+    const before = this.#told.get(daemon);
+    // What was not heard was its own caller's to deal with.
+    const told = Promise.allSettled([before]).then(() => Promise.all(calls()));
+    this.#told.set(daemon, told);
+    try {
+      await told;
+    } finally {
+      if (this.#told.get(daemon) === told) this.#told.delete(daemon);
+    }
   }
 
   registrations(session: Session): Map<string, Registration> {
@@ -165,7 +181,9 @@ export class Connections {
     if (session?.stage !== "ready") return;
     updateSession(socket, { ...session, stage: "new", offer: null });
     const pools = [...this.registrations(session).keys()];
-    await Promise.all(pools.map((model) => this.#host.scheduler(model).unregister(session.daemon, this.#host.name)));
+    await this.#tell(session.daemon, () =>
+      pools.map((model) => this.#host.scheduler(model).unregister(session.daemon, this.#host.name)),
+    );
   }
 
   /** The open socket of a daemon that was admitted, or null. */

@@ -8,6 +8,7 @@ import { answering, type ScriptedDaemon } from "../support/scripted-daemon.ts";
 import { cleanUp } from "./support/children.ts";
 import { Network, type TestAccount, until } from "./support/network.ts";
 import { addScripted } from "./support/scripted.ts";
+import type { Server } from "./support/server.ts";
 
 type Bindings = {
   readonly DB: D1Database;
@@ -23,7 +24,7 @@ interface Place {
 const JOBS = 12;
 const MODEL = testModel();
 
-let network: Network;
+let network: Network<Server>;
 let consumer: TestAccount;
 let provider: TestAccount;
 let daemon: ScriptedDaemon;

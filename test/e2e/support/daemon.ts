@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { NodeProcess, temporaryFolder } from "./children.ts";
-import type { Network, TestAccount } from "./network.ts";
+import type { Network, NetworkServer, TestAccount } from "./network.ts";
 import { ROOT } from "./server.ts";
 
 export const CLI = join(ROOT, "daemon", "bin", "tollmill.mjs");
@@ -19,18 +19,19 @@ export interface LogEvent {
 }
 
 export class Daemon extends NodeProcess {
-  private constructor(network: Network, owner: TestAccount, home: string, engine: readonly string[]) {
+  private constructor(network: Network<NetworkServer>, owner: TestAccount, home: string, engine: readonly string[]) {
     const flags = ["--json", "--url", network.url, "--home", home, "--name", "test", "--watts", "10"];
     super([CLI, "daemon", ...flags, ...engine], { env: { TOLLMILL_API_KEY: owner.apiKey } });
   }
 
-  /** Starts a daemon on the toy model, or on the engine that flags name. */
+  /** Starts a daemon on the toy model or on the engine that flags name, with its key and claims in a new folder or in `home`. */
   static async start(
-    network: Network,
+    network: Network<NetworkServer>,
     owner: TestAccount,
     engine: readonly string[] = [...TOY_ENGINE, "--context", "512"],
+    home?: string,
   ): Promise<Daemon> {
-    return new Daemon(network, owner, await temporaryFolder(), engine);
+    return new Daemon(network, owner, home ?? (await temporaryFolder()), engine);
   }
 
   get events(): LogEvent[] {

@@ -6,7 +6,6 @@ import type { ReceiptBody } from "../../../core/receipt/body.ts";
 import { parseCredits } from "../../../core/units.ts";
 import { catalogEntry, Operator, TOY } from "../../../localnet/network/operator.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
-import { schedulerName } from "../../../protocol/internal/names.ts";
 import type { Supply } from "../../../protocol/internal/pool.ts";
 import { balance } from "../../../protocol/network/account.ts";
 import { credited } from "../../../protocol/network/admin.ts";
@@ -35,26 +34,41 @@ export interface Balance {
 }
 
 type Pool = Pick<Supply, "daemons" | "slots" | "free" | "waiting">;
-/** The region of wrangler.toml. */
-const REGION = "local";
-type Bindings = { readonly SCHEDULER: { getByName(name: string): { supply(): Promise<Supply> } } };
 
-export class Network {
-  readonly server: Server;
+/** A server of the whole Worker. */
+export interface NetworkServer {
+  readonly url: URL;
+  /** The Worker's own socket, without a proxy before it. */
+  readonly direct: URL;
+  /** What a model's pool has. */
+  supply(model: string): Promise<Supply>;
+  close(): Promise<void>;
+}
+
+export class Network<S extends NetworkServer = Server> {
+  readonly server: S;
   /** The origin, without a slash at its end. */
   readonly url: string;
   readonly #operator: Operator;
   #opened = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: S) {
     this.server = server;
     this.url = server.url.origin;
     this.#operator = new Operator(this.url, testSecrets.ADMIN_KEY);
   }
 
   /** A network with these models in its catalog. */
-  static async start(models: readonly CatalogModel[], ...server: Parameters<typeof startServer>): Promise<Network> {
-    const network = new Network(await startServer(...server));
+  static async start(
+    models: readonly CatalogModel[],
+    ...server: Parameters<typeof startServer>
+  ): Promise<Network<Server>> {
+    return await Network.on(await startServer(...server), models);
+  }
+
+  /** The same on a server that runs already. */
+  static async on<S extends NetworkServer>(server: S, models: readonly CatalogModel[]): Promise<Network<S>> {
+    const network = new Network(server);
     for (const model of models) await network.addModel(model);
     return network;
   }
@@ -138,8 +152,7 @@ export class Network {
 
   /** A model's daemons, slots and waiting jobs, from its scheduler itself: the public status is up to a second old. */
   async pool(model: string): Promise<Pool> {
-    const { SCHEDULER } = await this.server.harness.getWorker<Bindings>().getEnv();
-    const { daemons, slots, free, waiting } = await SCHEDULER.getByName(schedulerName(REGION, model)).supply();
+    const { daemons, slots, free, waiting } = await this.server.supply(model);
     return { daemons, slots, free, waiting };
   }
 

@@ -1,7 +1,7 @@
 /** A client of the lowest kind: one TCP connection that can be cut in the middle of an answer, or before it. */
 
 import { request } from "node:http";
-import type { Network, TestAccount } from "./network.ts";
+import type { Network, NetworkServer, TestAccount } from "./network.ts";
 import { until } from "./network.ts";
 
 export interface RawAnswer {
@@ -33,7 +33,7 @@ export interface RawCall {
 
 /** Asks for a chat completion over a connection of its own, straight to the Worker. */
 export function openChat(
-  { server }: Network,
+  { server }: Network<NetworkServer>,
   { apiKey }: TestAccount,
   body: object,
   headers: Record<string, string> = {},

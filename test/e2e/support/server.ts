@@ -7,6 +7,8 @@ import {
   unstable_readConfig as readConfig,
   type TestHarness,
 } from "wrangler";
+import { schedulerName } from "../../../protocol/internal/names.ts";
+import type { Supply } from "../../../protocol/internal/pool.ts";
 import { testSecrets } from "../../secrets.ts";
 
 /** The folder of the project. */
@@ -19,6 +21,10 @@ Object.assign(process.env, {
   WRANGLER_HIDE_BANNER: "true",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
 });
+
+/** The region of wrangler.toml. */
+const REGION = "local";
+type Bindings = { readonly SCHEDULER: { getByName(name: string): { supply(): Promise<Supply> } } };
 
 /** Where undici, which is Node's HTTP client, says what it sends. */
 const REQUESTS = "undici:client:sendHeaders";
@@ -33,7 +39,11 @@ export async function startServer(vars: Record<string, string> = {}, main = join
   const harness = createTestHarness({ root: ROOT, workers: [{ config: configWith(vars, main) }] });
   const { url } = await harness.listen();
   await harness.getWorker().applyD1Migrations("DB");
-  return { url, direct: await directUrl(harness), harness, close: () => harness.close() };
+  const supply = async (model: string): Promise<Supply> => {
+    const { SCHEDULER } = await harness.getWorker<Bindings>().getEnv();
+    return await SCHEDULER.getByName(schedulerName(REGION, model)).supply();
+  };
+  return { url, direct: await directUrl(harness), harness, supply, close: () => harness.close() };
 }
 
 /** The configuration of wrangler.toml, but for queues that wait for no further messages: tests wait for what they carry. */
