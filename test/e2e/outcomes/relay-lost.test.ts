@@ -72,6 +72,9 @@ async function serving(stream: boolean, words: readonly string[]) {
   return { market, call };
 }
 
+/** Whether no job has any of a pool's slots. */
+const isIdle = ({ slots, free }: { readonly slots: number; readonly free: number }): boolean => free === slots;
+
 describe.concurrent("a relay that is lost", () => {
   it.for([
     { what: "before the first token", stream: true, words: [] },
@@ -109,7 +112,7 @@ describe.concurrent("a relay that is lost", () => {
     await loseRelay(market);
     call.reset();
     await market.join(answer);
-    await until(async () => (await network.pool(market.model)).free === 2 * SLOTS, "the end of the lease");
+    await until(async () => isIdle(await network.pool(market.model)), "the end of the lease");
     // Both are idle, so that of three jobs one goes to the daemon that is not there.
     const answers = [await seen(market.ask()), await seen(market.ask()), await seen(market.ask())];
     expect(answers).toEqual([ANSWER, ANSWER, ANSWER]);
