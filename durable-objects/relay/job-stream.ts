@@ -12,6 +12,7 @@ import type { PostResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/internal/job.ts";
 import type { JobReport } from "../../protocol/internal/pool.ts";
 import { structuredDelta } from "../../protocol/openai/chat.ts";
+import type { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import type { AnswerSink } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
@@ -23,6 +24,7 @@ import { StreamedAnswer } from "./streamed-answer.ts";
 export interface StreamHost {
   readonly network: string;
   readonly parameters: Parameters;
+  readonly dueTimes: DueTimes;
   send(message: RelayMessage): void;
   post(facts: JobFacts): Promise<PostResult>;
   void(reason: string): Promise<void>;
@@ -63,7 +65,6 @@ export class JobStream {
   #pausedAt: number | null = null;
   #pausedMs = 0;
   #reported = false;
-  #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(job: RelayJob, id: number, host: StreamHost, now: number) {
     this.job = job;
@@ -83,7 +84,7 @@ export class JobStream {
       choices: job.choices,
     };
     this.#answer = job.stream
-      ? new StreamedAnswer(head, job.includeUsage, resolve, () => this.#drained())
+      ? new StreamedAnswer(head, job.includeUsage, resolve, () => this.#drained(), host.dueTimes)
       : new CollectedAnswer(head, resolve);
     this.#arm();
   }
@@ -296,12 +297,11 @@ export class JobStream {
     this.#arm();
   }
 
-  /** One timer for whatever is due next; frames never touch it. */
+  /** One due time for whatever comes next; frames never touch it. */
   #arm(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
     const due = this.#nextDue();
-    if (due !== null) this.#timer = setTimeout(() => this.#tick(), Math.max(1, due - Date.now()));
+    if (due === null) this.#host.dueTimes.clear(this);
+    else this.#host.dueTimes.set(this, due, () => this.#tick());
   }
 
   #nextDue(): number | null {
@@ -322,7 +322,6 @@ export class JobStream {
   }
 
   #tick(): void {
-    this.#timer = null;
     const now = Date.now();
     if (this.#stage === "offered") {
       this.#host.send({ type: "cancel", stream: this.id });

@@ -9,6 +9,7 @@ import type { PostResult, VoidResult } from "../../protocol/internal/account.ts"
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
@@ -41,6 +42,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   readonly #byJob = new Map<JobId, JobStream>();
   readonly #outbox: Outbox;
   readonly #reports: Reports;
+  readonly #dueTimes = new DueTimes();
   /** Streams of an earlier life of this relay must never be taken for new ones, so numbers start anywhere. */
   #nextStream = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 
@@ -132,6 +134,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     return {
       network: this.env.TOLLMILL_NETWORK,
       parameters: this.#parameters,
+      dueTimes: this.#dueTimes,
       send: (message) => send(socket, message),
       post: (facts) => insist<PostResult>(async () => await account().post(facts)),
       void: async (reason) => {

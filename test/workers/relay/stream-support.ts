@@ -8,6 +8,7 @@ import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../../core/receipt/body.ts";
 import { hashText, utf8ToBytes } from "../../../core/receipt/canonical.ts";
 import { JobStream, type StreamHost } from "../../../durable-objects/relay/job-stream.ts";
+import { DueTimes } from "../../../durable-objects/shared/due-times.ts";
 import type { Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
 import type { RelayJob, RelayRefusal } from "../../../protocol/internal/job.ts";
 import type { JobReport } from "../../../protocol/internal/pool.ts";
@@ -79,6 +80,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
   const host: StreamHost = {
     network: "local",
     parameters: GENESIS_PARAMETERS,
+    dueTimes: new DueTimes(),
     send: (message) => void kept.sent.push(message),
     post: (facts) => {
       kept.posted.push(facts);
