@@ -18,12 +18,12 @@ import type { PostResult, VoidResult } from "../../protocol/internal/account.ts"
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
-import { DueTimes } from "./due-times.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage } from "./messages.ts";

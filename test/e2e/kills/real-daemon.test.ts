@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function startDaemon(): Promise<Daemon> {
   const flags = ["--engine", engine.url, "--serve", `slow=${TOY}`, "--quantization", "q8", "--context", "512"];
-  const started = await Daemon.start(network, provider, flags, home);
+  const started = await Daemon.start(network, provider, { engine: flags, home });
   await served();
   return started;
 }

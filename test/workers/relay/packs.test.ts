@@ -1,6 +1,5 @@
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
-import { DueTimes } from "../../../durable-objects/relay/due-times.ts";
 import { Reports } from "../../../durable-objects/relay/reports.ts";
 import { encodeFrame } from "../../../protocol/daemon/frames.ts";
 import { encodePack, type PackItem } from "../../../protocol/daemon/packs.ts";
@@ -102,31 +101,6 @@ it("asks for a claim again whose stream has ended, and answers it by its ticket"
   expect(await daemon.next("settled")).toMatchObject({ job: job.job.job });
   const { charge } = await onlyReceipt(consumer);
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - charge.millicredits, held: 0 });
-});
-
-it("looks after every stream in its time over one timer", async () => {
-  vi.useFakeTimers();
-  const looked: string[] = [];
-  const times = new DueTimes();
-  const at = (ms: number): number => Date.now() + ms;
-  const [a, b, c] = [{}, {}, {}];
-  times.set(a, at(300), () => looked.push("a"));
-  times.set(b, at(100), () => times.set(b, at(100), () => looked.push("b")));
-  times.set(c, at(50), () => looked.push("c"));
-  times.clear(c);
-  expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(199);
-  expect(looked).toEqual([]);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(looked).toEqual(["b"]);
-  // What is set earlier than the timer is looked at in time, too.
-  times.set(c, at(10), () => looked.push("c"));
-  await vi.advanceTimersByTimeAsync(10);
-  await vi.advanceTimersByTimeAsync(90);
-  expect(looked).toEqual(["b", "c", "a"]);
-  times.set(a, at(10), () => {});
-  times.clear(a);
-  expect(vi.getTimerCount()).toBe(0);
 });
 
 it("tells of many jobs in one call, of a slot that may be waited for at once, and of what failed again", async () => {
