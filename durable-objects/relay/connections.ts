@@ -49,9 +49,6 @@ export class Connections {
   /** Timers of sockets that have to prove a key. One that is left behind would keep the relay from its sleep. */
   readonly #unproven = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
 
-  /** The last that the pools were told of each daemon, until they have heard it. */
-  readonly #told = new Map<DaemonId, Promise<unknown>>();
-
   constructor(host: ConnectionsHost) {
     this.#host = host;
   }
@@ -127,29 +124,31 @@ export class Connections {
         refuse("request_too_large", { detail: "The offer is too large: offer fewer models." }),
       );
     }
-    const now = this.registrations(next);
-    const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
-    await this.#tell(next.daemon, () => [
-      ...[...now].map(([model, registration]) =>
-        retrying<void>(
-          async () => await this.#host.scheduler(model).register(registration, this.#host.running(next.daemon, model)),
-        ),
-      ),
-      ...gone.map((model) => this.#host.scheduler(model).unregister(next.daemon, this.#host.name)),
-    ]);
+    const models = new Set([before, next].flatMap((session) => [...this.registrations(session).keys()]));
+    await Promise.all([...models].map((model) => this.#tell(next.daemon, model)));
   }
 
-  /** Tells the pools of a daemon, one thing after the other: a call that overtakes an earlier one would be undone by it. */
-  async #tell(daemon: DaemonId, calls: () => Promise<void>[]): Promise<void> {
-    const before = this.#told.get(daemon);
-    // What was not heard was its own caller's to deal with.
-    const told = Promise.allSettled([before]).then(() => Promise.all(calls()));
-    this.#told.set(daemon, told);
-    try {
-      await told;
-    } finally {
-      if (this.#told.get(daemon) === told) this.#told.delete(daemon);
-    }
+  /**
+   * Tells a pool what is true of a daemon, and again when that has changed by the time it was heard: a connection may come
+   * or go while a call waits for its pool, and calls may pass each other on their way.
+   */
+  async #tell(daemon: DaemonId, model: string): Promise<void> {
+    let told: Session | null;
+    do {
+      told = this.#current(daemon);
+      const registration = told === null ? undefined : this.registrations(told).get(model);
+      await retrying<void>(async () =>
+        registration === undefined
+          ? await this.#host.scheduler(model).unregister(daemon, this.#host.name)
+          : await this.#host.scheduler(model).register(registration, this.#host.running(daemon, model)),
+      );
+    } while (this.#current(daemon) !== told);
+  }
+
+  /** The session of a daemon's open connection, or null. */
+  #current(daemon: DaemonId): Session | null {
+    const socket = this.socketOf(daemon);
+    return socket === null ? null : sessionOf(socket);
   }
 
   registrations(session: Session): Map<string, Registration> {
@@ -180,10 +179,8 @@ export class Connections {
     const session = sessionOf(socket);
     if (session?.stage !== "ready") return;
     updateSession(socket, { ...session, stage: "new", offer: null });
-    const pools = [...this.registrations(session).keys()];
-    await this.#tell(session.daemon, () =>
-      pools.map((model) => this.#host.scheduler(model).unregister(session.daemon, this.#host.name)),
-    );
+    const models = [...this.registrations(session).keys()];
+    await Promise.all(models.map((model) => this.#tell(session.daemon, model)));
   }
 
   /** The open socket of a daemon that was admitted, or null. */

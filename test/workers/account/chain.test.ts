@@ -1,14 +1,8 @@
 import { evictDurableObject } from "cloudflare:test";
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
-import { walkChain } from "../../support/chain.ts";
-import { type Bank, balance, creditOf, entries, factsOf, foldOf, hold, holdOf, openBank, post } from "./bank.ts";
-
-async function verifyChain(bank: Bank): Promise<string[]> {
-  const all = await entries(bank);
-  walkChain(all);
-  return all.map(({ type }) => type);
-}
+import { balance, creditOf, factsOf, foldOf, hold, holdOf, openBank, post } from "./bank.ts";
+import { verifyChain } from "./chain.ts";
 
 it("chains entries of every kind", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
