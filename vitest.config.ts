@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { modelSettings } from "./test/model-settings.ts";
 import { quietRuntime } from "./test/quiet-runtime.ts";
 import { testSecrets } from "./test/secrets.ts";
 
@@ -12,6 +13,11 @@ const readMigrations = () => (existsSync(migrationsDir) ? readD1Migrations(migra
 // Groups run one after the other: on a small machine a server under test must not compete with other tests.
 // They count from 1, because vitest may put files of group 0 at the end.
 const inOrder = (groupOrder: number) => ({ sequence: { groupOrder } });
+
+// As in wrangler.toml, but a batch waits for a second only: what a test leaves in the queue may reach the next one's log.
+const queueConsumers = {
+  receipts: { maxBatchSize: 100, maxBatchTimeout: 1, maxRetries: 10, deadLetterQueue: "receipts-dead" },
+};
 
 // wrangler looks for the secrets that wrangler.toml requires in the environment, and would warn that they are missing.
 Object.assign(process.env, testSecrets);
@@ -28,7 +34,7 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() } },
+            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() }, queueConsumers },
           })),
         ],
         test: {
@@ -38,12 +44,15 @@ export default defineConfig({
           // The set-up file isolates each test; a new isolate per file would cost seconds and isolate less.
           isolate: false,
           testTimeout: 30_000,
+          provide: { model: modelSettings(process.env) },
           ...inOrder(2),
         },
       },
       {
         test: {
           name: "e2e",
+          // Most of what tests of the whole network do is to wait for it.
+          maxConcurrency: 12,
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -64,9 +64,13 @@ function bigOfBase62(text: string, bytes: number): bigint | null {
   return value >> BigInt(bytes * 8) === 0n ? value : null;
 }
 
+const DIGITS_OF_ID = /^[0-9A-Za-z]{22}$/;
+const GREATEST_ID = base62(new Uint8Array(16).fill(255));
+
 /** Whether the text is 128 bits of base62: the form of account, job and key ids and of pseudonyms. */
 export function isId128(text: string): boolean {
-  return bigOfBase62(text, 16) !== null;
+  // Text order is numeric order, so nothing has to be computed.
+  return DIGITS_OF_ID.test(text) && text <= GREATEST_ID;
 }
 
 /** A random 128-bit id from 16 random bytes. */

@@ -25,7 +25,7 @@ export const LIMITS = {
   daemonTextBytes: 64 * KIB,
   /** A binary frame: 8 bytes of head and 32 tokens with log probabilities of 20 candidates each (≈ 2 KiB a token). */
   daemonFrameBytes: 128 * KIB,
-  /** What a daemon says in one turn: two of the largest frames; everyday ones have a hundred bytes. */
+  /** What a daemon says in one turn: one of the largest frames with many others; everyday ones have a hundred bytes. */
   daemonPackBytes: 256 * KIB,
   /** Fits a hibernating socket's attachment (16 KiB) together with its session. */
   daemonModels: 32,

@@ -25,7 +25,12 @@ export function keyText({ job, n }: { readonly job: string; readonly n: number }
   return `${job}/${n}`;
 }
 
-const COLUMNS = Object.keys(getTableColumns(receipts)) as (keyof ReceiptRow)[];
+/** A receipt's row without what follows from its segment, its place there and its window. */
+export type SegmentReceipt = Omit<ReceiptRow, "log_index" | "segment" | "window">;
+
+const COLUMNS = Object.keys(getTableColumns(receipts)).filter(
+  (name) => !["log_index", "segment", "window"].includes(name),
+) as (keyof SegmentReceipt)[];
 const ROLLUP_KEY = ["window", "side", "payee", "lane", "backing"] as const;
 const ROLLUP_SUMS = ["nano_usd", "millicredits", "receipts"] as const;
 
@@ -36,7 +41,8 @@ const SIZE = `SELECT first_index + "count" AS size FROM segments ORDER BY first_
 // CROSS JOIN keeps the order: a few given keys are looked up, the log is never scanned.
 const EXISTING = `SELECT r.* FROM json_each(?1) AS k CROSS JOIN receipts AS r
   ON r.job = k.value->>0 AND r.n = k.value->>1`;
-const INSERT_RECEIPTS = `INSERT INTO receipts (${quoted(COLUMNS)}) SELECT ${fromJson(COLUMNS)} FROM json_each(?1)`;
+const INSERT_RECEIPTS = `INSERT INTO receipts (${quoted(COLUMNS)}, log_index, segment, "window")
+  SELECT ${fromJson(COLUMNS)}, ?2 + key, ?3, ?4 FROM json_each(?1)`;
 // "WHERE true" lets SQLite's parser tell the upsert's ON from a join's.
 const ADD_ROLLUPS = `INSERT INTO rollups (${quoted([...ROLLUP_KEY, ...ROLLUP_SUMS])})
   SELECT ${fromJson([...ROLLUP_KEY, ...ROLLUP_SUMS])} FROM json_each(?1) WHERE true
@@ -70,13 +76,14 @@ function findExisting(db: D1Database, keys: readonly ReceiptKey[]): D1PreparedSt
 }
 
 /**
- * Appends a segment with its slim rows and their sums, all or nothing. Throws what D1 throws: {@link failureOf} tells a
- * racing appender (the segment's first index or a receipt is taken) from a row that does not fit.
+ * Appends a segment with its receipts' rows, in its order, and their sums, all or nothing. Throws what D1 throws:
+ * {@link failureOf} tells a racing appender (the segment's first index or a receipt is taken) from a row that does not fit.
  */
 export async function appendSegment(
   db: D1Database,
   segment: SegmentRow,
-  rows: readonly ReceiptRow[],
+  rows: readonly SegmentReceipt[],
+  window: number,
   rollups: readonly Rollup[],
 ): Promise<void> {
   const statements = [
@@ -84,19 +91,18 @@ export async function appendSegment(
       .prepare("INSERT INTO segments (first_index, count, hash, bytes, at) VALUES (?1, ?2, ?3, ?4, ?5)")
       .bind(segment.first_index, segment.count, segment.hash, segment.bytes, segment.at),
   ];
-  const add = (sql: string, values: readonly unknown[][]): void => {
-    for (let start = 0; start < values.length; start += LIMITS.jsonRows) {
-      statements.push(db.prepare(sql).bind(JSON.stringify(values.slice(start, start + LIMITS.jsonRows))));
-    }
-  };
-  add(
-    INSERT_RECEIPTS,
-    rows.map((row) => COLUMNS.map((name) => row[name])),
-  );
-  add(
-    ADD_ROLLUPS,
-    rollups.map((rollup) => [...ROLLUP_KEY, ...ROLLUP_SUMS].map((name) => rollup[name])),
-  );
+  const { jsonRows } = LIMITS;
+  for (let start = 0; start < rows.length; start += jsonRows) {
+    const values = rows.slice(start, start + jsonRows).map((row) => COLUMNS.map((name) => row[name]));
+    const first = segment.first_index + start;
+    statements.push(db.prepare(INSERT_RECEIPTS).bind(JSON.stringify(values), first, segment.first_index, window));
+  }
+  for (let start = 0; start < rollups.length; start += jsonRows) {
+    const values = rollups
+      .slice(start, start + jsonRows)
+      .map((rollup) => [...ROLLUP_KEY, ...ROLLUP_SUMS].map((name) => rollup[name]));
+    statements.push(db.prepare(ADD_ROLLUPS).bind(JSON.stringify(values)));
+  }
   await db.batch(statements);
 }
 

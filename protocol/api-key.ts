@@ -7,6 +7,7 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { isEqual } from "../core/constant-time.ts";
 import { type AccountId, base62, base62Length, isId128, parseBase62 } from "../core/ids.ts";
 
 export const API_KEY_PREFIX = "tm_";
@@ -38,7 +39,7 @@ export function parseApiKey(text: string, edgeKey: Uint8Array): ApiKey | null {
   const account = stem.slice(0, ID_LENGTH);
   const secret = parseBase62(stem.slice(ID_LENGTH), 32);
   if (!isId128(account) || secret === null) return null;
-  if (!equal(text.slice(-CHECKSUM_LENGTH), checksum(stem, edgeKey))) return null;
+  if (!isEqual(text.slice(-CHECKSUM_LENGTH), checksum(stem, edgeKey))) return null;
   return { account: account as AccountId, secretHash: secretHashOf(secret) };
 }
 
@@ -50,11 +51,4 @@ export function secretHashOf(secret: Uint8Array): string {
 function checksum(stem: string, edgeKey: Uint8Array): string {
   const mac = hmac(sha256, edgeKey, utf8ToBytes(CHECKSUM_DOMAIN + stem));
   return base62(mac.subarray(0, 16)).slice(-CHECKSUM_LENGTH);
-}
-
-/** Compares without telling by its time where the first difference is. */
-function equal(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < Math.min(a.length, b.length); i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
 }

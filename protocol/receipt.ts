@@ -17,6 +17,7 @@ import { claimBytes } from "../core/receipt/claim.ts";
 import { type Payees, splitCharge } from "../core/split.ts";
 import { type Millicredits, type NanoUsd, nanoUsd, type Peg, sum, toMillicreditsCeil } from "../core/units.ts";
 import { count, daemonId, hash, jobId, pseudonym, signature } from "./ids.ts";
+import { isReceiptBody, isSignedReceipt } from "./receipt-form.ts";
 
 const amount = z.int().min(-9.0e15).max(9.0e15) as unknown as z.ZodType<NanoUsd, number>;
 const backing = z.enum(["usdc", "none"]);
@@ -112,7 +113,14 @@ export interface Verification {
   readonly hash: string;
 }
 
-/** Reads the body of a receipt: strict in its keys, and equal to its own canonical text. Null with the reason otherwise. */
+/** Reads a signed receipt, strict in its keys; the reason otherwise. Its body is not looked into. */
+export function parseSignedReceipt(value: unknown): { receipt: SignedReceipt } | { error: string } {
+  if (isSignedReceipt(value)) return { receipt: value as SignedReceipt };
+  const parsed = signedReceipt.safeParse(value);
+  return parsed.success ? { receipt: parsed.data } : { error: firstIssue(parsed.error) };
+}
+
+/** Reads the body of a receipt: strict in its keys, and equal to its own canonical text; the reason otherwise. */
 export function parseReceiptBody(text: string): { body: ReceiptBody } | { error: string } {
   let value: unknown;
   try {
@@ -120,13 +128,15 @@ export function parseReceiptBody(text: string): { body: ReceiptBody } | { error:
   } catch {
     return { error: "the body is not JSON" };
   }
+  if (isReceiptBody(value, text)) return { body: value as ReceiptBody };
   const parsed = receiptBody.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return { error: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}` };
-  }
+  if (!parsed.success) return { error: firstIssue(parsed.error) };
   if (!isCanonical(value, text)) return { error: "the bytes are not in canonical form (RFC 8785)" };
   return { body: parsed.data as unknown as ReceiptBody };
+}
+
+function firstIssue({ issues: [issue] }: z.ZodError): string {
+  return `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}`;
 }
 
 function isCanonical(value: unknown, text: string): boolean {

@@ -8,10 +8,10 @@
 
 import { LIMITS } from "../core/limits.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
-import { rollUp } from "../core/receipt/rollup.ts";
+import { type Rollup, rollUp } from "../core/receipt/rollup.ts";
 import { windowOf } from "../core/windows.ts";
-import { failureOf } from "../db/failure.ts";
-import { appendSegment, keyText, type ReceiptRow, readLog } from "../db/log.ts";
+import { type Failure, failureOf } from "../db/failure.ts";
+import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt } from "../db/log.ts";
 import type { SignedReceipt } from "../protocol/receipt.ts";
 import { makeSegment, putSegment, segmentLine } from "./segments.ts";
 
@@ -54,16 +54,11 @@ export async function append(entries: readonly Entry[], log: Log, now: number): 
     );
     const { fresh, duplicates, poison } = sift(entries, existing);
     if (fresh.length === 0) return { appended: 0, duplicates, poison };
-    try {
-      await write(fresh, size, log, now);
-      return { appended: fresh.length, duplicates, poison };
-    } catch (error) {
-      const failure = failureOf(error);
-      if (failure === "unknown") throw error;
-      if (failure === "unfit") {
-        const rest = await appendApart(fresh, log, now);
-        return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison] };
-      }
+    const result = await write(fresh, size, log, now);
+    if (result === "written") return { appended: fresh.length, duplicates, poison };
+    if (result === "unfit") {
+      const rest = await appendApart(fresh, log, now);
+      return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison] };
     }
   }
   throw new Error(`other appenders were faster ${LIMITS.appendAttempts} times`);
@@ -107,29 +102,50 @@ function sift(
 /** The reason for a receipt whose (job, n) another one has. */
 export const OTHER_RECEIPT = "the log has another receipt of this job and number";
 
-async function write(entries: readonly Entry[], size: number, log: Log, now: number): Promise<void> {
+/** Writes one segment, or says why not: another appender was faster, or a value does not fit. Throws on anything else. */
+async function write(
+  entries: readonly Entry[],
+  size: number,
+  log: Log,
+  now: number,
+): Promise<"written" | Exclude<Failure, "unknown">> {
   const { DB, SEGMENTS, settlementDelayMs } = log;
+  const window = windowOf(now, settlementDelayMs);
+  const sums = sumsOf(entries, window);
+  if (sums === null) return "unfit";
   const segment = await makeSegment(entries.map(({ receipt }) => segmentLine(receipt)));
   // First the bytes: a segment without rows is litter, rows without a segment would be a hole in the log.
   await putSegment(SEGMENTS, segment);
-  const window = windowOf(now, settlementDelayMs);
   const rows = entries.map(({ body }, index) => {
     const { offset, length } = segment.places[index] as (typeof segment.places)[number];
-    return { ...slim(body), log_index: size + index, window, segment: size, offset, length };
+    return { ...slim(body), offset, length };
   });
   const { hash, bytes } = segment;
-  await appendSegment(
-    DB,
-    { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now },
-    rows,
-    rollUp(
-      entries.map(({ body }) => body),
-      window,
-    ),
-  );
+  const row = { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now };
+  try {
+    await appendSegment(DB, row, rows, window, sums);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === "unknown") throw error;
+    return failure;
+  }
+  return "written";
 }
 
-type Slim = Omit<ReceiptRow, "log_index" | "window" | "segment" | "offset" | "length">;
+/** The sums of entries, or null where one of them is more than an amount may be. */
+function sumsOf(entries: readonly Entry[], window: number): Rollup[] | null {
+  try {
+    return rollUp(
+      entries.map(({ body }) => body),
+      window,
+    );
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+type Slim = Omit<SegmentReceipt, "offset" | "length">;
 
 /** What the log's index keeps of a body. */
 function slim(body: ReceiptBody): Slim {

@@ -1,30 +1,24 @@
 /** Checks a receipt before it is appended: its form, its network, its signature and that its shares add up. */
 
-import { ed25519 } from "@noble/curves/ed25519.js";
-import { base64url, parseSignature } from "../core/keys.ts";
+import { isEqual } from "../core/constant-time.ts";
 import { type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
-import { hexToBytes } from "../core/receipt/canonical.ts";
-import { imbalances, rollUp } from "../core/receipt/rollup.ts";
-import { parseReceiptBody, type SignedReceipt, signedReceipt } from "../protocol/receipt.ts";
+import { isConserved } from "../core/receipt/rollup.ts";
+import { type NetworkKey, networkKey } from "../durable-objects/shared/network-key.ts";
+import { parseReceiptBody, parseSignedReceipt, type SignedReceipt } from "../protocol/receipt.ts";
 
 /** The network whose receipts are appended. */
 export interface Network {
   readonly name: string;
-  /** Its public key in base64url, as receipts name it. */
-  readonly key: string;
-  readonly verifier: CryptoKey;
+  readonly key: NetworkKey;
 }
 
 export type Checked =
   | { readonly ok: true; readonly receipt: SignedReceipt; readonly body: ReceiptBody }
   | { readonly ok: false; readonly reason: string };
 
-/** The network of this Worker, from its name and its secret seed (64 hex digits). */
-export async function networkOf(name: string, seed: string): Promise<Network> {
-  const publicKey = ed25519.getPublicKey(hexToBytes(seed));
-  // The key is the network's own and of full order, so WebCrypto's looser check of keys does not matter here.
-  const verifier = await crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
-  return { name, key: base64url(publicKey), verifier };
+/** The network of this Worker. */
+export async function networkOf(env: Pick<Env, "TOLLMILL_NETWORK" | "NETWORK_SEED">): Promise<Network> {
+  return { name: env.TOLLMILL_NETWORK, key: await networkKey(env) };
 }
 
 /**
@@ -40,30 +34,27 @@ export async function checkReceipt(item: unknown, network: Network): Promise<Che
 }
 
 async function check(item: unknown, network: Network): Promise<Checked> {
-  const form = signedReceipt.safeParse(item);
-  if (!form.success) {
-    const issue = form.error.issues[0];
-    return refuse(`malformed receipt: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}`);
-  }
-  const receipt = form.data;
+  const signed = parseSignedReceipt(item);
+  if ("error" in signed) return refuse(`malformed receipt: ${signed.error}`);
+  const { receipt } = signed;
   const parsed = parseReceiptBody(receipt.body);
   if ("error" in parsed) return refuse(`malformed body: ${parsed.error}`);
   const { body } = parsed;
   if (body.network !== network.name) return refuse("the receipt is of another network");
-  if (receipt.key !== network.key) return refuse("the receipt is signed with a key that is not this network's");
+  if (receipt.key !== network.key.publicKey)
+    return refuse("the receipt is signed with a key that is not this network's");
   if (!(await isSigned(receipt, network))) return refuse("the network's signature does not match the body");
+  // A receipt that breaks this would keep its window from ever closing.
   if (!isConserved(body)) return refuse("the shares do not sum to the charge");
   return { ok: true, receipt, body };
 }
 
-async function isSigned(receipt: SignedReceipt, { verifier }: Network): Promise<boolean> {
-  const signature = parseSignature(receipt.signature);
-  return signature !== null && crypto.subtle.verify("Ed25519", verifier, signature, receiptBytes(receipt.body));
-}
-
-/** Whether Σ parts = Σ shares in each backing. A receipt that breaks this would keep its window from ever closing. */
-function isConserved(body: ReceiptBody): boolean {
-  return imbalances(rollUp([body], 0)).length === 0;
+/**
+ * Whether the network has signed this body. Ed25519 gives the same bytes the same signature (RFC 8032 §5.1.6), and this
+ * Worker has the key: it signs again and compares, in a third of the time that verifying takes. What it makes stays here.
+ */
+async function isSigned({ body, signature }: SignedReceipt, { key }: Network): Promise<boolean> {
+  return isEqual(signature, await key.sign(receiptBytes(body)));
 }
 
 function refuse(reason: string): Checked {

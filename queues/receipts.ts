@@ -25,7 +25,7 @@ type LogEnv = Pick<Env, "DB" | "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" 
  */
 export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: number): Promise<ReceiptsSummary> {
   try {
-    const network = await networkOf(env.TOLLMILL_NETWORK, env.NETWORK_SEED);
+    const network = await networkOf(env);
     const { entries, duplicates, poison } = await read(batch, network);
     const { settlementDelayMs } = parametersOf(env);
     const result = await append(entries, { DB: env.DB, SEGMENTS: env.SEGMENTS, settlementDelayMs }, now);

@@ -3,7 +3,7 @@
  * bytes. A segment is never changed, so one that was put twice is the same one.
  */
 
-import { bytesToHex, canonicalText } from "../core/receipt/canonical.ts";
+import { bytesToHex, utf8ToBytes } from "../core/receipt/canonical.ts";
 import { type SignedReceipt, signedReceipt } from "../protocol/receipt.ts";
 
 export interface Segment {
@@ -14,23 +14,26 @@ export interface Segment {
   readonly places: readonly { readonly offset: number; readonly length: number }[];
 }
 
-/** The line that a receipt becomes: the bytes that the log commits to. */
+/**
+ * The line that a receipt becomes: the bytes that the log commits to. Written without sorting, as it is RFC 8785 text
+ * already: the keys stand in order, and the body of a checked receipt is well-formed text.
+ */
 export function segmentLine({ body, key, signature }: SignedReceipt): string {
-  return canonicalText({ body, key, signature });
+  return JSON.stringify({ body, key, signature });
 }
+
+const NEWLINE = 0x0a;
 
 /** Joins lines into a segment. */
 export async function makeSegment(lines: readonly string[]): Promise<Segment> {
-  const encoded = lines.map((line) => new TextEncoder().encode(line));
-  const bytes = new Uint8Array(encoded.reduce((total, line) => total + line.length + 1, 0));
-  let offset = 0;
-  const places = encoded.map((line) => {
-    const place = { offset, length: line.length };
-    bytes.set(line, offset);
-    bytes[offset + line.length] = 0x0a;
-    offset += line.length + 1;
-    return place;
-  });
+  const bytes = utf8ToBytes(`${lines.join("\n")}\n`);
+  const places: { offset: number; length: number }[] = [];
+  // Canonical JSON writes a line break as an escape, so each newline is the end of a line.
+  for (let offset = 0; offset < bytes.length; ) {
+    const end = bytes.indexOf(NEWLINE, offset);
+    places.push({ offset, length: end - offset });
+    offset = end + 1;
+  }
   const hash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
   return { hash, bytes, places };
 }

@@ -16,7 +16,7 @@ import { chatOf, type Systems } from "./systems.ts";
 const CLIENTS = 32;
 const JOBS_EACH = 3;
 /** Longer than a receipt waits in the relay and in the queue. */
-const LOG_MS = 4_000;
+const LOG_MS = 8_000;
 
 export interface Counts {
   readonly jobs: number;

@@ -18,7 +18,7 @@ export const QUIET = {
 } as const;
 
 /** Bundles the Worker of this checkout, or another entry with the same configuration, and gives its script. */
-async function bundle(folder: string, entry: string | null): Promise<string> {
+export async function bundle(folder: string, entry: string | null): Promise<string> {
   const args = [join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js"), "deploy"];
   if (entry !== null) args.push(entry);
   args.push("--config", join(ROOT, "wrangler.toml"), "--dry-run", "--outdir", folder);

@@ -64,6 +64,24 @@ export function rollUp(bodies: Iterable<Summed>, window: number): Rollup[] {
   return [...sums.values()];
 }
 
+/**
+ * Whether Σ charges = Σ shares of one receipt in each backing: what {@link imbalances} says of its sums, without making
+ * them. Throws a RangeError when a sum leaves the bounds of an amount.
+ */
+export function isConserved({ charge, split }: Summed): boolean {
+  const rest = { usdc: { nano: 0, credits: 0 }, none: { nano: 0, credits: 0 } };
+  for (const { backing, nano_usd, millicredits: credits } of charge.parts) {
+    if (backing === "usdc") rest.usdc.nano = nanoUsd(rest.usdc.nano + nano_usd);
+    else rest.none.credits = millicredits(rest.none.credits + credits);
+  }
+  for (const { backing, nano_usd, millicredits: credits } of split) {
+    rest[backing].nano = nanoUsd(rest[backing].nano - nano_usd);
+    rest[backing].credits = millicredits(rest[backing].credits - credits);
+  }
+  const { usdc, none } = rest;
+  return usdc.nano === 0 && usdc.credits === 0 && none.nano === 0 && none.credits === 0;
+}
+
 /** Σ charges − Σ shares for each lane and backing that is not zero in both units; none where everything is conserved. */
 export function imbalances(
   rollups: Iterable<Pick<Rollup, "side" | "lane" | "backing" | "nano_usd" | "millicredits">>,

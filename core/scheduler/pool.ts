@@ -56,6 +56,8 @@ export class Pool {
   readonly #queue: FairQueue<WaitingJob>;
   readonly #daemons = new Map<DaemonId, Daemon>();
   readonly #leases = new Map<JobId, Lease>();
+  /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
+  #firstFence = Number.POSITIVE_INFINITY;
   /** When a waiting job may have to be refused, at the earliest; until then nobody looks. */
   #checkAt = Number.POSITIVE_INFINITY;
 
@@ -135,6 +137,7 @@ export class Pool {
   #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
     this.#queue.remove(job.job);
     this.#endLease(job.job, null, now);
+    this.#firstFence = Math.min(this.#firstFence, fence);
     const units = this.#units(job.estimate);
     if (!job.reserved) this.#queue.charge(job.flow, units);
     const lease: Lease = {
@@ -162,6 +165,8 @@ export class Pool {
       if (lease.fence === fence) lease.taken = true;
       return;
     }
+    // Granted by this pool and ended since: a report that comes twice, or late, must not take the slot again.
+    if (fence >= this.#firstFence) return;
     const known = this.#daemons.get(daemon);
     if (known === undefined) return;
     known.running.add(job);

@@ -3,27 +3,25 @@
  * neither a crash nor a lost connection takes away what was earned.
  */
 
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { type Done, daemonMessage } from "../../protocol/daemon/messages.ts";
 import { systemCode } from "../failure.ts";
 import type { Log } from "../output/log.ts";
+import { PART_SUFFIX, writeWholeFile } from "../whole-file.ts";
 
 const SUFFIX = ".json";
 const CORRUPT_FOLDER = "corrupt";
 const PROBE_FILE = ".probe";
+/** As long as a claim, so that a disk with a few bytes left does not pass. */
+const PROBE = " ".repeat(4_096);
 
 /** The writes that a full or broken disk refuses; injected so that a test can be that disk. */
 export interface ClaimDisk {
   write(path: string, text: string): Promise<void>;
 }
 
-const realDisk: ClaimDisk = {
-  write: async (path, text) => {
-    await writeFileAtomic(path, text, { mode: 0o600, fsync: true });
-  },
-};
+const realDisk: ClaimDisk = { write: writeWholeFile };
 
 export class ClaimStore {
   readonly #folder: string;
@@ -44,8 +42,11 @@ export class ClaimStore {
   static async open(folder: string, log: Log, disk: ClaimDisk = realDisk): Promise<ClaimStore> {
     const store = new ClaimStore(folder, log, disk);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(folder)) if (name.endsWith(SUFFIX)) await store.#load(name);
-    await disk.write(join(folder, PROBE_FILE), "");
+    for (const name of await readdir(folder)) {
+      if (name.endsWith(SUFFIX)) await store.#load(name);
+      else if (name.endsWith(PART_SUFFIX)) await rm(join(folder, name), { force: true });
+    }
+    await disk.write(join(folder, PROBE_FILE), PROBE);
     return store;
   }
 
@@ -58,8 +59,7 @@ export class ClaimStore {
   async canWrite(): Promise<boolean> {
     if (this.#writable) return true;
     try {
-      // As long as a claim, so that a disk with a few bytes left does not pass.
-      await this.#disk.write(join(this.#folder, PROBE_FILE), " ".repeat(4_096));
+      await this.#disk.write(join(this.#folder, PROBE_FILE), PROBE);
       this.#writable = true;
     } catch {
       // Said when the write failed, and declined jobs say it again.
@@ -72,12 +72,9 @@ export class ClaimStore {
     const name = nameOf(claim);
     try {
       await this.#disk.write(join(this.#folder, name), JSON.stringify(claim));
-      await syncFolder(this.#folder);
     } catch (error) {
       this.#writable = false;
       this.#log.error("claim_not_stored", { job: claim.job, folder: this.#folder, reason: systemCode(error) });
-      // Half a claim would only be found corrupt at the next start.
-      await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
       return false;
     }
     this.#claims.set(name, claim);
@@ -128,22 +125,5 @@ function parseClaim(text: string): Done | null {
     return message.type === "done" && message.stream === undefined ? message : null;
   } catch {
     return null;
-  }
-}
-
-/** A new file is durable once its folder's entry is; where folders cannot be synced the rename has to do. */
-async function syncFolder(folder: string): Promise<void> {
-  let handle: Awaited<ReturnType<typeof open>>;
-  try {
-    handle = await open(folder, "r");
-  } catch {
-    return;
-  }
-  try {
-    await handle.sync();
-  } catch {
-    // Windows and some network file systems refuse this.
-  } finally {
-    await handle.close();
   }
 }

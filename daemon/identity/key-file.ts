@@ -3,10 +3,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { chmod, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import type { DaemonId } from "../../core/ids.ts";
 import { base64url, daemonIdOf, parseBase64url } from "../../core/keys.ts";
 import { EXIT, Failure, reasonOf, systemCode } from "../failure.ts";
+import { writeWholeFile } from "../whole-file.ts";
 
 export interface Identity {
   /** The public key in base58. */
@@ -62,7 +62,7 @@ async function readKey(path: string): Promise<string | null> {
 async function writeKey(path: string, key: KeyObject): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(path, key.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    await writeWholeFile(path, key.export({ format: "pem", type: "pkcs8" }).toString());
   } catch (error) {
     throw new Failure(
       EXIT.broken,

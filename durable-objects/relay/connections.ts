@@ -124,16 +124,31 @@ export class Connections {
         refuse("request_too_large", { detail: "The offer is too large: offer fewer models." }),
       );
     }
-    const now = this.registrations(next);
-    const gone = [...this.registrations(before).keys()].filter((model) => !now.has(model));
-    await Promise.all([
-      ...[...now].map(([model, registration]) =>
-        retrying<void>(
-          async () => await this.#host.scheduler(model).register(registration, this.#host.running(next.daemon, model)),
-        ),
-      ),
-      ...gone.map((model) => this.#host.scheduler(model).unregister(next.daemon, this.#host.name)),
-    ]);
+    const models = new Set([before, next].flatMap((session) => [...this.registrations(session).keys()]));
+    await Promise.all([...models].map((model) => this.#tell(next.daemon, model)));
+  }
+
+  /**
+   * Tells a pool what is true of a daemon, and again when that has changed by the time it was heard: a connection may come
+   * or go while a call waits for its pool, and calls may pass each other on their way.
+   */
+  async #tell(daemon: DaemonId, model: string): Promise<void> {
+    let told: Session | null;
+    do {
+      told = this.#current(daemon);
+      const registration = told === null ? undefined : this.registrations(told).get(model);
+      await retrying<void>(async () =>
+        registration === undefined
+          ? await this.#host.scheduler(model).unregister(daemon, this.#host.name)
+          : await this.#host.scheduler(model).register(registration, this.#host.running(daemon, model)),
+      );
+    } while (this.#current(daemon) !== told);
+  }
+
+  /** The session of a daemon's open connection, or null. */
+  #current(daemon: DaemonId): Session | null {
+    const socket = this.socketOf(daemon);
+    return socket === null ? null : sessionOf(socket);
   }
 
   registrations(session: Session): Map<string, Registration> {
@@ -164,8 +179,8 @@ export class Connections {
     const session = sessionOf(socket);
     if (session?.stage !== "ready") return;
     updateSession(socket, { ...session, stage: "new", offer: null });
-    const pools = [...this.registrations(session).keys()];
-    await Promise.all(pools.map((model) => this.#host.scheduler(model).unregister(session.daemon, this.#host.name)));
+    const models = [...this.registrations(session).keys()];
+    await Promise.all(models.map((model) => this.#tell(session.daemon, model)));
   }
 
   /** The open socket of a daemon that was admitted, or null. */
@@ -195,9 +210,9 @@ export function send(socket: WebSocket, message: RelayMessage): void {
   if (isOpen(socket)) socket.send(JSON.stringify(message));
 }
 
-/** Sends several messages as one: a JSON array of them. */
+/** Sends messages as one: a JSON array of them, or a single one as it is. */
 export function sendAll(socket: WebSocket, messages: readonly RelayMessage[]): void {
-  if (isOpen(socket)) socket.send(JSON.stringify(messages));
+  if (isOpen(socket)) socket.send(JSON.stringify(messages.length === 1 ? messages[0] : messages));
 }
 
 function isOpen(socket: WebSocket): boolean {

@@ -12,10 +12,10 @@ import type { PostResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/internal/job.ts";
 import type { JobReport } from "../../protocol/internal/pool.ts";
 import { structuredDelta } from "../../protocol/openai/chat.ts";
+import type { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import type { AnswerSink } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
-import type { DueTimes } from "./due-times.ts";
 import { CAUSED_BY_REQUEST, type Cut, deadlineOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
 import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
@@ -84,7 +84,7 @@ export class JobStream {
       choices: job.choices,
     };
     this.#answer = job.stream
-      ? new StreamedAnswer(head, job.includeUsage, resolve, () => this.#drained())
+      ? new StreamedAnswer(head, job.includeUsage, resolve, () => this.#drained(), host.dueTimes)
       : new CollectedAnswer(head, resolve);
     this.#arm();
   }
@@ -271,7 +271,8 @@ export class JobStream {
   #close(refusal: Refusal | null, result: "served" | "cancelled" | "failed", tokens: Tokens | null): void {
     if (refusal !== null) {
       this.#refuse(refusal, false, true);
-      if (this.#cut === "consumer" || this.#cut === "stalled") this.#answer.abort();
+      // Who asked for the end by the job's id listens still; who has gone does not mind.
+      if (this.#cut === "stalled") this.#answer.abort();
       else this.#answer.fail(refusal);
     }
     this.#end(result, tokens);
@@ -297,7 +298,7 @@ export class JobStream {
     this.#arm();
   }
 
-  /** One time for whatever is due next; frames never touch it. */
+  /** One due time for whatever comes next; frames never touch it. */
   #arm(): void {
     const due = this.#nextDue();
     if (due === null) this.#host.dueTimes.clear(this);

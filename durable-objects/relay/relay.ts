@@ -18,12 +18,12 @@ import type { PostResult, VoidResult } from "../../protocol/internal/account.ts"
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
-import { DueTimes } from "./due-times.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage } from "./messages.ts";
@@ -33,7 +33,8 @@ import { type Session, sessionOf } from "./session.ts";
 import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
-const utf8 = new TextDecoder();
+const NO_UTF8 = refuse("malformed_frame", { detail: "A text of the pack is not UTF-8." });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` };
 
 interface LiveStream {
@@ -92,6 +93,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const job = await request.json<RelayJob>();
     const socket = this.#connections.socketOf(job.grant.daemon);
     if (socket === null) {
+      // A relay that was lost has not heard its sockets close, so a pool may go on with a daemon that never came back.
+      this.ctx.waitUntil(this.#forget(job));
       this.#reports.add(job.model, ended(job), true);
       return refusal("provider_failed", "The provider has gone.", true);
     }
@@ -102,6 +105,12 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     request.signal.addEventListener("abort", gone, { once: true });
     if (request.signal.aborted) gone();
     return await stream.response;
+  }
+
+  /** Tells a job's pool that its daemon is not here. What comes back offers anew, and that comes after this. */
+  async #forget({ job, model, grant }: RelayJob): Promise<void> {
+    const gone = this.#scheduler(model).unregister(grant.daemon, this.#name);
+    await gone.catch((error: unknown) => emitError("unregister_failed", error, { job }));
   }
 
   async #start(job: RelayJob, socket: WebSocket): Promise<JobStream> {
@@ -206,6 +215,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   /** Begins with every item in its order before it waits for any, so that a frame never comes before an earlier one. */
   async #pack(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+    // Who has not proven a key gets no more work done by one message than by one item.
+    if (sessionOf(socket)?.stage !== "ready") return this.#connections.complain(socket, TOO_EARLY);
     const pack = bytes.length > LIMITS.daemonPackBytes ? TOO_LARGE : decodePack(bytes);
     if ("error" in pack) {
       return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${pack.error}.` }));
@@ -213,9 +224,15 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const begun: Promise<void>[] = [];
     for (const { type, bytes: item } of pack.items) {
       const session = sessionOf(socket);
-      if (session === null) break;
-      if (type === "text") begun.push(this.#text(socket, session, utf8.decode(item)));
-      else this.#frame(socket, session, item);
+      // One that was sent away in the middle of it is listened to no further.
+      if (session?.stage !== "ready") break;
+      if (type === "frame") {
+        this.#frame(socket, session, item);
+        continue;
+      }
+      const text = textOf(item);
+      if (text === null) this.#connections.complain(socket, NO_UTF8);
+      else begun.push(this.#text(socket, session, text));
     }
     await Promise.all(begun);
   }
@@ -292,6 +309,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
         !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence)),
       void: ({ account, job, fence }: TicketContent, reason: string) =>
         retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence)),
+      receipt: ({ account, job }: TicketContent) =>
+        retrying<string | null>(async () => await this.env.ACCOUNT.getByName(account).receipt(job)),
     };
     return answerLateJob(host, session.daemon, late);
   }
@@ -336,6 +355,15 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   async connected(): Promise<DaemonId[]> {
     return this.#connections.ready().map((session) => session.daemon);
+  }
+}
+
+/** A text in UTF-8, or null when the bytes are none. */
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
   }
 }
 

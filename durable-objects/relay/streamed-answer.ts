@@ -5,6 +5,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
 import { errorEvent, STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
+import type { DueTimes } from "../shared/due-times.ts";
 import type { AnswerSink } from "./answer.ts";
 
 const encoder = new TextEncoder();
@@ -14,6 +15,7 @@ export class StreamedAnswer implements AnswerSink {
   readonly #includeUsage: boolean;
   readonly #deliver: (response: Response) => void;
   readonly #onDrained: () => void;
+  readonly #dueTimes: DueTimes;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #readable: ReadableStream<Uint8Array>;
   /** Everything of a chunk that comes before its choices. */
@@ -25,8 +27,15 @@ export class StreamedAnswer implements AnswerSink {
   #closed = false;
 
   /** `deliver` is given the response at the first token, `onDrained` is called whenever the consumer has taken something. */
-  constructor(head: StreamHead, includeUsage: boolean, deliver: (response: Response) => void, onDrained: () => void) {
+  constructor(
+    head: StreamHead,
+    includeUsage: boolean,
+    deliver: (response: Response) => void,
+    onDrained: () => void,
+    dueTimes: DueTimes,
+  ) {
     this.#deliver = deliver;
+    this.#dueTimes = dueTimes;
     this.#head = head;
     this.#includeUsage = includeUsage;
     this.#onDrained = onDrained;
@@ -99,7 +108,7 @@ export class StreamedAnswer implements AnswerSink {
   abort(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.abort("consumer gone").catch(() => {});
+    this.#writer.abort("consumer stalled").catch(() => {});
   }
 
   #write(text: string): void {
@@ -130,10 +139,10 @@ export class StreamedAnswer implements AnswerSink {
     this.#flush();
     if (this.#closed) return;
     this.#closed = true;
-    const timer = setTimeout(() => void this.#writer.abort("consumer stalled").catch(() => {}), LIMITS.streamPausedMs);
-    this.#writer.close().then(
-      () => clearTimeout(timer),
-      () => clearTimeout(timer),
-    );
+    this.#dueTimes.set(this, Date.now() + LIMITS.streamPausedMs, () => {
+      this.#writer.abort("consumer stalled").catch(() => {});
+    });
+    const closed = (): void => this.#dueTimes.clear(this);
+    this.#writer.close().then(closed, closed);
   }
 }

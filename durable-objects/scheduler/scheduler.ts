@@ -35,6 +35,8 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   /** Leases whose relay is being asked. */
   readonly #lapsing = new Set<Lease>();
   #recovered: Promise<void> | null = null;
+  /** Jobs that have ended, by their fences, while relays were asked what they run; null while none is asked. */
+  #endedMeanwhile: Set<number> | null = null;
   #timer: { due: number; handle: ReturnType<typeof setTimeout> } | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -113,7 +115,10 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const now = Date.now();
     for (const report of reports) {
       if (report.type === "running") this.#pool.running(report, now);
-      else this.#pool.ended(report.job, report.fence, report.tokens, now);
+      else {
+        this.#endedMeanwhile?.add(report.fence);
+        this.#pool.ended(report.job, report.fence, report.tokens, now);
+      }
     }
     this.#pump();
   }
@@ -224,19 +229,26 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   async #askRelays(): Promise<void> {
-    const relays = new Set([...this.#pool.daemons.values()].map((daemon) => daemon.relay));
+    const before = new Map(this.#pool.daemons);
+    const ended = (this.#endedMeanwhile = new Set<number>());
+    // A daemon that has come, gone or offered again since its relay was asked has said so itself, and later.
+    const isAsBefore = (daemon: DaemonId): boolean => this.#pool.daemons.get(daemon) === before.get(daemon);
+    const relays = new Set([...before.values()].map((daemon) => daemon.relay));
     const asked = [...relays].map(async (relay) => {
       const roster = await this.env.RELAY.getByName(relay).roster(this.#model());
       const connected = new Set(roster.registrations.map((registration) => registration.daemon));
-      for (const daemon of this.#pool.daemons.values()) {
-        if (daemon.relay !== relay || connected.has(daemon.daemon)) continue;
-        this.#registry.remove(daemon.daemon, relay);
-        this.#pool.unregister(daemon.daemon, relay);
+      for (const { daemon, relay: own } of before.values()) {
+        if (own !== relay || connected.has(daemon) || !isAsBefore(daemon)) continue;
+        this.#registry.remove(daemon, relay);
+        this.#pool.unregister(daemon, relay);
       }
       // What the relay says is newer than the rows: an offer may have changed while nobody was here to hear it.
-      for (const registration of roster.registrations) this.#pool.register(registration, Date.now());
-      for (const job of roster.running) this.#pool.running(job, Date.now());
+      for (const registration of roster.registrations) {
+        if (isAsBefore(registration.daemon)) this.#pool.register(registration, Date.now());
+      }
+      for (const job of roster.running) if (!ended.has(job.fence)) this.#pool.running(job, Date.now());
     });
+    void Promise.allSettled(asked).then(() => (this.#endedMeanwhile = null));
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, RECOVERY_MS);
     await Promise.race([Promise.allSettled(asked), late.promise]);

@@ -75,9 +75,9 @@ export class Packer {
   readonly #later: (flush: () => void) => void;
   readonly #mostBytes: number;
   #items: PackItem[] = [];
-  #bytes = 0;
+  #bytes = FRAME_HEAD_BYTES;
 
-  /** `later` calls back at the end of the turn; a pack has about `mostBytes` at most. */
+  /** `later` calls back at the end of the turn; a pack has `mostBytes` at most, and what is larger goes by itself. */
   constructor(send: (message: PackItem) => void, later: (flush: () => void) => void, mostBytes: number) {
     this.#send = send;
     this.#later = later;
@@ -99,7 +99,7 @@ export class Packer {
     if (first === undefined) return;
     const message = more.length === 0 ? first : encodePack(this.#items);
     this.#items = [];
-    this.#bytes = 0;
+    this.#bytes = FRAME_HEAD_BYTES;
     this.#send(message);
   }
 }

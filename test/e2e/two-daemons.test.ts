@@ -34,8 +34,7 @@ afterAll(async () => {
 
 /** A daemon with one slot whose engine stops in the middle of an answer, under the toy's name. */
 function startSlowDaemon(): Promise<Daemon> {
-  const flags = ["--engine", engine.url, "--serve", `slow=${TOY}`, "--quantization", "q8"];
-  return Daemon.start(network, provider, [...flags, "--context", "512", "--slots", "1"]);
+  return Daemon.start(network, provider, { engine: engine.flags(TOY) });
 }
 
 /** Asks the question, and tells the answer and the job. */

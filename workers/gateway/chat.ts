@@ -24,7 +24,7 @@ import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
 import { jobIdFor } from "./idempotency.ts";
-import { type JobToOpen, type Opened, openJob } from "./open-job.ts";
+import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
 import { relayedStream, waitingStream } from "./stream-body.ts";
 
@@ -48,57 +48,42 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const body = new Uint8Array(utf8ToBytes(text.value));
   const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
-  // A consumer that leaves meanwhile ends this request at once; the hold that was just made must not outlive it.
-  c.executionCtx.waitUntil(releaseIfGone(c, key.value, call.job, holding));
-  const toOpen = (held: HeldTerms) => jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+  const opening = holding.then(async (held): Promise<Opened> => {
+    if (held.type !== "held") {
+      return { type: "refused", refusal: refusalOf(held, now), retryAfterSeconds: null, grant: null };
+    }
+    const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+    return await openJob(c.env, config, job, c.req.raw.signal);
+  });
+  // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
+  c.executionCtx.waitUntil(opening.catch(() => {}));
   const held = request.value.stream === true ? await within(LIMITS.headersAfterMs, holding) : await holding;
-  if (held === null)
-    return beginWithoutHold(c, config, { job: call.job, prepared: prepared.value, now }, holding, toOpen);
+  if (held === null) return beginWithoutHold(c, config, call.job, prepared.value, opening, now);
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
-  return await answer(c, config, toOpen(held), { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) });
+  const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
+  return await answer(c, config, call.job, prepared.value, opening, headers, now);
 }
 
 /** A stream whose account takes long to answer begins all the same; what the account refuses is then its last event. */
 function beginWithoutHold(
   c: Context<HttpEnv>,
   config: Config,
-  { job, prepared, now }: { job: JobId; prepared: PreparedChat; now: number },
-  holding: Promise<HoldAnswer>,
-  toOpen: (held: HeldTerms) => JobToOpen,
+  job: JobId,
+  { model, choices }: PreparedChat,
+  opening: Promise<Opened>,
+  now: number,
 ): Response {
-  const open = async (): Promise<Opened> => {
-    try {
-      const held = await holding;
-      if (held.type === "held") return await openJob(c.env, config, toOpen(held), c.req.raw.signal);
-      return { type: "refused", refusal: refusalOf(held, now), retryAfterSeconds: null, grant: null };
-    } catch (error) {
-      emitError("hold_failed", error, { job });
-      return { type: "refused", refusal: refuse("internal_error"), retryAfterSeconds: null, grant: null };
-    }
-  };
-  const { model, choices } = prepared;
+  const opened = opening.catch((error: unknown): Opened => {
+    emitError("hold_failed", error, { job });
+    return { type: "refused", refusal: refuse("internal_error"), retryAfterSeconds: null, grant: null };
+  });
   const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
-  const stream = waitingStream(open(), position, headOf(job, model.id, choices, now));
+  const stream = waitingStream(opened, position, headOf(job, model.id, choices, now));
   return c.body(stream, 200, { "x-job-id": job, "x-credits-refresh": refreshAt(now), ...STREAM_HEADERS });
 }
 
 function headOf(job: JobId, model: string, choices: number, queuedAt: number): StreamHead {
   return { id: `chatcmpl-${job}`, created: Math.floor(queuedAt / 1_000), model, choices };
-}
-
-/** Releases a hold that nobody will use: its consumer has gone, or its answer was lost on the way here. */
-async function releaseIfGone(
-  c: Context<HttpEnv>,
-  { account }: ApiKey,
-  job: JobId,
-  holding: Promise<HoldAnswer>,
-): Promise<void> {
-  const held = await holding.catch(() => null);
-  if (held !== null && !(held.type === "held" && c.req.raw.signal.aborted)) return;
-  await onAccount(c.env, account, (object) => object.void(job, "consumer_gone")).catch(
-    // The hold then ends by its own time; nothing is charged either way.
-    (error: unknown) => emitError("void_failed", error, { job }),
-  );
 }
 
 async function hold(
@@ -111,7 +96,13 @@ async function hold(
   now: number,
 ): Promise<HoldAnswer> {
   const request = holdRequest(prepared, job, key, sha256Hex(body), now, config.parameters);
-  return await onAccount(env, key.account, (account) => account.hold({ ...request, keyed }));
+  try {
+    return await onAccount(env, key.account, (account) => account.hold({ ...request, keyed }));
+  } catch (error) {
+    // It may stand, with its answer lost on the way here; nobody will use it.
+    await releaseHold(env, key.account, job, "hold_unanswered");
+    throw error;
+  }
 }
 
 /** A hold that was refused, with the headers that say so. */
@@ -194,16 +185,16 @@ function jobToOpen(
 async function answer(
   c: Context<HttpEnv>,
   config: Config,
-  job: JobToOpen,
+  job: JobId,
+  { request, model, choices }: PreparedChat,
+  opened: Promise<Opened>,
   headers: Record<string, string>,
+  queuedAt: number,
 ): Promise<Response> {
-  const { model, job: id, queuedAt } = job.acquire;
-  const head = headOf(id, model, job.relay.choices, queuedAt);
-  const opened = openJob(c.env, config, job, c.req.raw.signal);
-  // Not kept alive by waitUntil: the end of this request is how the scheduler or the relay learns that its consumer has gone.
-  const early = job.relay.stream ? await within(LIMITS.headersAfterMs, opened) : await opened;
+  const head = headOf(job, model.id, choices, queuedAt);
+  const early = request.stream === true ? await within(LIMITS.headersAfterMs, opened) : await opened;
   if (early !== null) return final(c, early, head, queuedAt, headers);
-  const position = () => onScheduler(c.env, config, model, (scheduler) => scheduler.job(id));
+  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
   return c.body(waitingStream(opened, position, head), 200, { ...headers, ...STREAM_HEADERS });
 }
 

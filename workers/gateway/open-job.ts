@@ -5,13 +5,13 @@
  */
 
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { AccountId, DaemonId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import type { AcquireRequest, AcquireResponse, Grant, RelayJob, RelayRefusal } from "../../protocol/internal/job.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { Config } from "../config.ts";
-import { onAccount } from "../objects.ts";
+import { onAccount, onRelay } from "../objects.ts";
 
 /** Calls of an object that broke on the way are made again with the same job id. */
 const TRIES = 3;
@@ -35,24 +35,20 @@ export interface JobToOpen {
   readonly moves: number;
 }
 
-/** Who has to end the hold if nothing else happens (economics.md §6). */
-type Owner = "gateway" | "scheduler" | "relay";
-
 /**
- * Opens a job. Never throws; an error on the way becomes a refusal, and the hold is released by whoever owns it: a consumer
- * that goes away while the scheduler or the relay has the job is seen by them.
+ * Opens a job. Never throws; an error on the way becomes a refusal. When the consumer goes away the request ends at once,
+ * so the caller has to keep this alive: it returns only when a relay has the job, or its hold is released.
  */
 export async function openJob(env: Env, config: Config, job: JobToOpen, signal: AbortSignal): Promise<Opened> {
   const excluded: DaemonId[] = [];
   let firstDispatchedAt: number | null = null;
   let grant: Grant | null = null;
-  let owner: Owner = "gateway";
+  /** The grant whose relay may have the job, and with it the hold. */
+  let relayed: Grant | null = null;
   try {
     for (let moves = 0; ; moves++) {
       signal.throwIfAborted();
-      owner = "scheduler";
       const { response: acquired, tries } = await acquire(env, config, { ...job.acquire, excluded }, signal);
-      owner = "gateway";
       if (acquired.type === "refused") {
         // A job that had a daemon and lost it says so, rather than that nobody else is there.
         const refusal = excluded.length > 0 ? refuse("provider_failed") : acquired.refusal;
@@ -64,24 +60,31 @@ export async function openJob(env: Env, config: Config, job: JobToOpen, signal: 
         return { type: "refused", refusal: refuse("job_expired"), retryAfterSeconds: null, grant };
       }
       signal.throwIfAborted();
-      owner = "relay";
+      relayed = grant;
       const response = await relay(env, { ...job.relay, grant, firstDispatchedAt }, signal);
       if (response.headers.get(RELAY_RESULT) !== "refused") return { type: "answer", response, grant };
       const { refusal, move, resolved } = await response.json<RelayRefusal>();
       if (resolved) return { type: "refused", refusal, retryAfterSeconds: null, grant };
-      owner = "gateway";
+      relayed = null;
       if (!move || moves >= job.moves) return await giveUp(env, job, { refusal, retryAfterSeconds: null, grant });
       excluded.push(grant.daemon);
     }
   } catch (error) {
-    const refused = {
-      refusal: refuse(signal.aborted ? "cancelled" : "internal_error"),
-      retryAfterSeconds: null,
-      grant,
-    };
-    if (!signal.aborted) emitError("job_failed", error, { job: job.acquire.job });
-    return signal.aborted && owner !== "gateway" ? { type: "refused", ...refused } : await giveUp(env, job, refused);
+    const left = signal.aborted;
+    const refused = { refusal: refuse(left ? "cancelled" : "internal_error"), retryAfterSeconds: null, grant };
+    if (!left) emitError("job_failed", error, { job: job.acquire.job });
+    if (left && relayed !== null && (await stop(env, relayed, job))) return { type: "refused", ...refused };
+    return await giveUp(env, job, refused);
   }
+}
+
+/**
+ * Stops a job at a relay, which then charges what it has served. False when the relay does not have it: it had just given
+ * it back, or never got it.
+ */
+async function stop(env: Env, { relay: name }: Grant, { acquire: { job } }: JobToOpen): Promise<boolean> {
+  // A relay that cannot be asked may have it; what it has lost, its daemon or the scheduler brings to an end.
+  return await onRelay(env, name, (object) => object.cancel(job)).catch(() => true);
 }
 
 /** Tells the account that an earlier attempt, which may still be alive somewhere, has no say any more. */
@@ -94,11 +97,17 @@ async function giveUp(
   job: JobToOpen,
   refused: Omit<Extract<Opened, { type: "refused" }>, "type">,
 ): Promise<Opened> {
-  await onAccount(env, job.account, (account) => account.void(job.acquire.job, refused.refusal.code)).catch(
-    // The hold then ends by its own time; nothing is charged either way.
-    (error: unknown) => emitError("void_failed", error, { job: job.acquire.job }),
-  );
+  const { code } = refused.refusal;
+  await releaseHold(env, job.account, job.acquire.job, code === "cancelled" ? "consumer_gone" : code);
   return { type: "refused", ...refused };
+}
+
+/** Ends the hold of a job that nobody has. */
+export async function releaseHold(env: Env, account: AccountId, job: JobId, reason: string): Promise<void> {
+  await onAccount(env, account, (object) => object.void(job, reason)).catch(
+    // The hold then ends by its own time; nothing is charged either way.
+    (error: unknown) => emitError("void_failed", error, { job }),
+  );
 }
 
 async function acquire(

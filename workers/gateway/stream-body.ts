@@ -1,6 +1,6 @@
 /** Bodies of streams: a relay's as it comes, and one whose headers are sent while its job still waits. */
 
-import { refuse } from "../../core/errors.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { PoolJob } from "../../protocol/internal/pool.ts";
 import { errorEvent, type StreamHead } from "../../protocol/openai/stream.ts";
@@ -15,6 +15,12 @@ export function relayedStream(source: ReadableStream<Uint8Array>, head: StreamHe
   return readable;
 }
 
+/** The relay may have settled the job before it was lost, so that this promises nothing. */
+const BROKEN_OFF: Refusal = {
+  code: "stream_interrupted",
+  message: "The answer broke off on its way. GET /api/v1/jobs/{id} tells whether anything was charged for it.",
+};
+
 /** The open body keeps its request alive; whoever stops reading it ends the copying too, which is no error of ours. */
 const GONE = (): void => {};
 
@@ -28,7 +34,7 @@ async function pass(
     await source.pipeTo(writable, { preventAbort: true, preventClose: true });
   } catch {
     // The relay was lost, perhaps in the middle of an event. Where it is the consumer who has gone, this is not written.
-    last = `\n\n${errorEvent(head, refuse("stream_interrupted"))}`;
+    last = `\n\n${errorEvent(head, BROKEN_OFF)}`;
   }
   const writer = writable.getWriter();
   if (last !== "") await writer.write(encoder.encode(last));

@@ -89,9 +89,14 @@ export class NodeProcess {
   stderr = "";
   #changed = Promise.withResolvers<void>();
 
-  constructor(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
-    const { cwd = ROOT, env = {} } = options;
-    this.child = spawn(process.execPath, args, { cwd, env: userEnvironment(env), stdio: ["ignore", "pipe", "pipe"] });
+  /** `through` is a program that becomes the process, and what it is given before it. */
+  constructor(
+    args: readonly string[],
+    options: { cwd?: string; env?: Record<string, string>; through?: readonly string[] } = {},
+  ) {
+    const { cwd = ROOT, env = {}, through = [] } = options;
+    const [program = process.execPath, ...rest] = [...through, process.execPath, ...args];
+    this.child = spawn(program, rest, { cwd, env: userEnvironment(env), stdio: ["ignore", "pipe", "pipe"] });
     children.add(this.child);
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#grow(() => (this.stdout += text)));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#grow(() => (this.stderr += text)));

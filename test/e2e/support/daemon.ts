@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { NodeProcess, temporaryFolder } from "./children.ts";
-import type { Network, TestAccount } from "./network.ts";
+import type { Network, NetworkServer, TestAccount } from "./network.ts";
 import { ROOT } from "./server.ts";
 
 export const CLI = join(ROOT, "daemon", "bin", "tollmill.mjs");
@@ -18,19 +18,37 @@ export interface LogEvent {
   readonly [field: string]: unknown;
 }
 
+interface DaemonOptions {
+  /** Flags that name its engine; the embedded one on the toy model unless they say otherwise. */
+  readonly engine?: readonly string[];
+  /** Where it keeps its key and its claims; a new folder unless it says otherwise. */
+  readonly home?: string;
+  /** A program that starts it. */
+  readonly through?: readonly string[];
+}
+
 export class Daemon extends NodeProcess {
-  private constructor(network: Network, owner: TestAccount, home: string, engine: readonly string[]) {
+  readonly home: string;
+
+  private constructor(
+    network: Network<NetworkServer>,
+    owner: TestAccount,
+    home: string,
+    { engine = [], through }: DaemonOptions,
+  ) {
     const flags = ["--json", "--url", network.url, "--home", home, "--name", "test", "--watts", "10"];
-    super([CLI, "daemon", ...flags, ...engine], { env: { TOLLMILL_API_KEY: owner.apiKey } });
+    const env = { TOLLMILL_API_KEY: owner.apiKey };
+    super([CLI, "daemon", ...flags, ...engine], { env, ...(through === undefined ? {} : { through }) });
+    this.home = home;
   }
 
-  /** Starts a daemon on the toy model, or on the engine that flags name. */
   static async start(
-    network: Network,
+    network: Network<NetworkServer>,
     owner: TestAccount,
-    engine: readonly string[] = [...TOY_ENGINE, "--context", "512"],
+    options: DaemonOptions = {},
   ): Promise<Daemon> {
-    return new Daemon(network, owner, await temporaryFolder(), engine);
+    const engine = [...TOY_ENGINE, "--context", "512"];
+    return new Daemon(network, owner, options.home ?? (await temporaryFolder()), { engine, ...options });
   }
 
   get events(): LogEvent[] {

@@ -6,6 +6,7 @@ import type { ReceiptBody } from "../../../core/receipt/body.ts";
 import { parseCredits } from "../../../core/units.ts";
 import { catalogEntry, Operator, TOY } from "../../../localnet/network/operator.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
+import type { Supply } from "../../../protocol/internal/pool.ts";
 import { balance } from "../../../protocol/network/account.ts";
 import { credited } from "../../../protocol/network/admin.ts";
 import { logKeys } from "../../../protocol/network/receipts.ts";
@@ -32,24 +33,45 @@ export interface Balance {
   readonly held: number;
 }
 
-export class Network {
-  readonly server: Server;
+type Pool = Pick<Supply, "daemons" | "slots" | "free" | "waiting">;
+
+/** A server of the whole Worker. */
+export interface NetworkServer {
+  readonly url: URL;
+  /** The Worker's own socket, without a proxy before it. */
+  readonly direct: URL;
+  /** What a model's pool has. */
+  supply(model: string): Promise<Supply>;
+  close(): Promise<void>;
+}
+
+export class Network<S extends NetworkServer = Server> {
+  readonly server: S;
   /** The origin, without a slash at its end. */
   readonly url: string;
   readonly #operator: Operator;
   #opened = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: S) {
     this.server = server;
     this.url = server.url.origin;
     this.#operator = new Operator(this.url, testSecrets.ADMIN_KEY);
   }
 
   /** A network with these models in its catalog. */
-  static async start(models: readonly CatalogModel[], vars: Record<string, string> = {}): Promise<Network> {
-    const network = new Network(await startServer(vars));
-    for (const model of models) await network.#operator.putModel(model);
+  static async start(models: readonly CatalogModel[], ...server: Parameters<typeof startServer>): Promise<Network> {
+    return await Network.on(await startServer(...server), models);
+  }
+
+  /** The same on a server that runs already. */
+  static async on<S extends NetworkServer>(server: S, models: readonly CatalogModel[]): Promise<Network<S>> {
+    const network = new Network(server);
+    for (const model of models) await network.addModel(model);
     return network;
+  }
+
+  async addModel(model: CatalogModel): Promise<void> {
+    await this.#operator.putModel(model);
   }
 
   close(): Promise<void> {
@@ -117,17 +139,18 @@ export class Network {
 
   /** Waits until a model has so many daemons that can be given jobs. */
   async supply(model: string, daemons: number): Promise<void> {
-    await until(async () => (await this.#pool(model))?.daemons === daemons, `${daemons} daemons of ${model}`);
+    await until(async () => (await this.pool(model)).daemons === daemons, `${daemons} daemons of ${model}`);
   }
 
   /** How many jobs wait for a model. */
-  async waiting(model: string): Promise<number | undefined> {
-    return (await this.#pool(model))?.waiting;
+  async waiting(model: string): Promise<number> {
+    return (await this.pool(model)).waiting;
   }
 
-  async #pool(id: string) {
-    const { models } = await this.json("/api/v1/status", status);
-    return models.find((model) => model.id === id);
+  /** A model's daemons, slots and waiting jobs, from its scheduler itself: the public status is up to a second old. */
+  async pool(model: string): Promise<Pool> {
+    const { daemons, slots, free, waiting } = await this.server.supply(model);
+    return { daemons, slots, free, waiting };
   }
 
   /** The size of the log, from the public status. */
@@ -136,12 +159,12 @@ export class Network {
   }
 }
 
-/** Waits until something holds; fails with its name after 15 s. */
+/** Waits until something holds; fails with its name after 15 s. Asks less often the longer it takes. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = Date.now() + 15_000;
-  while (!(await condition())) {
+  for (let delayMs = 10; !(await condition()); delayMs = Math.min(2 * delayMs, 160)) {
     if (Date.now() > deadline) throw new Error(`waited too long for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
 }
 

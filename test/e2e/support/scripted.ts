@@ -4,8 +4,8 @@ import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import { SUBPROTOCOL } from "../../../protocol/daemon/messages.ts";
-import { daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
-import type { Network, TestAccount } from "./network.ts";
+import { type DaemonKey, daemonKey, offerOf, ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
+import type { Network, NetworkServer, TestAccount } from "./network.ts";
 
 export interface ScriptedSupply {
   readonly daemon: ScriptedDaemon;
@@ -14,25 +14,55 @@ export interface ScriptedSupply {
   readonly close: () => void;
 }
 
+interface ScriptedOptions {
+  readonly number: number;
+  readonly model: string;
+  readonly onJob: ScriptedDaemon["onJob"];
+  readonly offer?: Parameters<typeof offerOf>[1];
+  /** How many daemons the model then has. */
+  readonly daemons?: number;
+}
+
 /** Enrols and connects a daemon, and waits until its model's pool has it. */
 export async function addScripted(
-  network: Network,
+  network: Network<NetworkServer>,
   owner: TestAccount,
-  options: {
-    number: number;
-    model: string;
-    onJob: ScriptedDaemon["onJob"];
-    offer?: Parameters<typeof offerOf>[1];
-    /** How many daemons the model then has. */
-    daemons?: number;
-  },
+  options: ScriptedOptions,
 ): Promise<ScriptedSupply> {
-  const { number, model, onJob, offer = {}, daemons = 1 } = options;
+  await enrolScripted(network, owner, options.number);
+  return await connectScripted(network, options);
+}
+
+/** Enrols the daemon whose key depends on its number, and gives the key. */
+export async function enrolScripted(
+  network: Network<NetworkServer>,
+  owner: TestAccount,
+  number: number,
+): Promise<DaemonKey> {
   const key = daemonKey(number);
   const enrolment = { public_key: key.id, name: `scripted-${number}`, payout: "credits", tier: "desktop" };
-  const call = { method: "POST", apiKey: owner.apiKey, body: { ...enrolment } };
+  const call = { method: "POST", apiKey: owner.apiKey, body: enrolment };
   await network.json("/api/v1/daemons", z.looseObject({}), call);
+  return key;
+}
 
+/** Connects a daemon that is enrolled, for the first time or again. */
+export async function connectScripted(
+  network: Network<NetworkServer>,
+  { number, model, onJob, offer = {}, daemons = 1 }: ScriptedOptions,
+): Promise<ScriptedSupply> {
+  const supply = await openScripted(network, daemonKey(number), onJob);
+  await supply.daemon.join(offerOf(model, offer));
+  await network.supply(model, daemons);
+  return supply;
+}
+
+/** Opens a daemon's connection; nothing has been said over it yet. */
+export async function openScripted(
+  network: Network<NetworkServer>,
+  key: DaemonKey,
+  onJob: ScriptedDaemon["onJob"],
+): Promise<ScriptedSupply> {
   const url = `${network.url.replace(/^http/, "ws")}/api/v1/connect?daemon=${key.id}`;
   const socket = new WebSocket(url, SUBPROTOCOL);
   const tcp = new Promise<Socket>((resolve, reject) => {
@@ -40,17 +70,11 @@ export async function addScripted(
     socket.once("error", reject);
   });
   const daemon = new ScriptedDaemon(key, socket, onJob);
-  await new Promise((resolve) => socket.once("open", resolve));
-  await daemon.join(offerOf(model, offer));
-  await network.supply(model, daemons);
   const connection = await tcp;
   return { daemon, reset: () => connection.resetAndDestroy(), close: () => socket.terminate() };
 }
 
-/**
- * Answers a word every 30 ms until it is told to stop, and then claims what it has sent. Locally a stream that lies idle
- * does not notice that its reader has gone, as another server stands in front of the Worker; one that flows does.
- */
+/** Answers a word every 30 ms until it is told to stop, and then claims what it has sent. */
 export async function talkUntilCancelled(job: ScriptedJob, daemon: ScriptedDaemon): Promise<void> {
   job.accept();
   const talking = setInterval(() => job.text(" word"), 30);

@@ -10,6 +10,8 @@ export const SLOWLY = "slowly";
 
 export interface SlowEngine {
   readonly url: string;
+  /** What a daemon is started with to serve it, one job at a time, under a catalog model's name. */
+  readonly flags: (model: string) => readonly string[];
   /** Lets the answers that wait go on. */
   readonly release: () => void;
   readonly close: () => Promise<void>;
@@ -40,8 +42,11 @@ export async function startSlowEngine(): Promise<SlowEngine> {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const served = ["--engine", url, "--quantization", "q8", "--context", "512", "--slots", "1"];
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
+    flags: (model) => [...served, "--serve", `${NAME}=${model}`],
     release: () => {
       release.resolve();
       release = Promise.withResolvers();

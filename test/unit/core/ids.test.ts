@@ -18,12 +18,13 @@ import {
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const time = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const DAY = 86_400_000;
+const GREATEST = "7n42DGM5Tflk9n8mt7Fhc7";
 
 describe("base62", () => {
   it("is as long as its bytes need", () => {
     expect([10, 16, 32].map(base62Length)).toEqual([14, 22, 43]);
     expect(base62(new Uint8Array(16))).toBe("0".repeat(22));
-    expect(base62(new Uint8Array(16).fill(255))).toBe("7n42DGM5Tflk9n8mt7Fhc7");
+    expect(base62(new Uint8Array(16).fill(255))).toBe(GREATEST);
   });
 
   it("is read back, and is in the order of its bytes", () => {
@@ -43,10 +44,21 @@ describe("base62", () => {
     ["another alphabet", `${"0".repeat(21)}-`],
     ["more than its bytes hold", "8".padEnd(22, "0")],
     ["one more than its bytes hold", "7n42DGM5Tflk9n8mt7Fhc8"],
+    ["a line break behind it", `${"0".repeat(22)}\n`],
     ["nothing", ""],
   ])("refuses %s", (_, text) => {
     expect(parseBase62(text, 16)).toBeNull();
     expect(isId128(text)).toBe(false);
+  });
+
+  it("is an id exactly where it can be read", () => {
+    const digits = fc.string({ unit: fc.constantFrom(..."0789AZaz-é"), minLength: 21, maxLength: 23 });
+    const near = fc.nat(21).map((index) => `${GREATEST.slice(0, index)}z${GREATEST.slice(index + 1)}`);
+    fc.assert(
+      fc.property(fc.oneof(digits, near, fc.constant(GREATEST), bytes(16).map(base62)), (text) => {
+        expect(isId128(text)).toBe(parseBase62(text, 16) !== null);
+      }),
+    );
   });
 });
 

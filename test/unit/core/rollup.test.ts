@@ -1,5 +1,7 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { imbalances, rollUp } from "../../../core/receipt/rollup.ts";
+import { LANES } from "../../../core/lanes.ts";
+import { imbalances, isConserved, rollUp, type Summed } from "../../../core/receipt/rollup.ts";
 import { nanoUsd } from "../../../core/units.ts";
 import { bodyOf } from "../../support/receipts.ts";
 
@@ -46,3 +48,56 @@ describe("the sums of a window", () => {
     expect(() => rollUp([{ ...body, charge: { parts: [part, part] } }], 6)).toThrow(RangeError);
   });
 });
+
+describe("a receipt is conserved", () => {
+  const amount = fc.oneof(fc.integer({ min: -2, max: 2 }), fc.constantFrom(9e15, -9e15, 5e15));
+  const amounts = { backing: fc.constantFrom("usdc", "none"), nano_usd: amount, millicredits: amount };
+  const summed = fc.record({
+    lane: fc.constantFrom(...LANES),
+    charge: fc.record({ parts: fc.array(fc.record(amounts), { maxLength: 3 }) }),
+    split: fc.array(fc.record({ to: fc.constantFrom("a", "b"), ...amounts }), { maxLength: 4 }),
+  }) as unknown as fc.Arbitrary<Summed>;
+
+  it("exactly where its sums balance", () => {
+    const seen = { true: 0, false: 0 };
+    fc.assert(
+      fc.property(summed, (receipt) => {
+        const [says, sums] = [attempt(() => isConserved(receipt)), attempt(() => rollUp([receipt], 6))];
+        // Sums beyond the bounds of an amount are refused either way, and may be met in another order.
+        if (says === null || sums === null) return;
+        expect(says).toBe(imbalances(sums).length === 0);
+        seen[`${says}`] += 1;
+      }),
+      { numRuns: 5_000 },
+    );
+    expect([seen.true > 100, seen.false > 100]).toEqual([true, true]);
+  });
+
+  it("in each backing and unit by itself", () => {
+    const { lane, charge, split } = bodyOf();
+    expect(isConserved({ lane, charge, split })).toBe(true);
+    expect(isConserved({ lane, charge, split: split.slice(1) })).toBe(false);
+    const unbacked = split.map((line) => ({ ...line, backing: "none" as const }));
+    expect(isConserved({ lane, charge, split: unbacked })).toBe(false);
+    const swapped = split.map((line) => ({ ...line, nano_usd: line.millicredits, millicredits: line.nano_usd }));
+    expect(isConserved({ lane, charge, split: swapped as unknown as typeof split })).toBe(false);
+  });
+
+  it("only within the bounds of an amount", () => {
+    const { lane, charge, split } = bodyOf();
+    const [part] = charge.parts;
+    if (part === undefined) throw new Error("a charge has a part");
+    const huge = { ...part, nano_usd: nanoUsd(9e15) };
+    expect(() => isConserved({ lane, charge: { parts: [huge, huge] }, split })).toThrow(RangeError);
+  });
+});
+
+/** What a call returns, or null where it refuses to compute. */
+function attempt<T>(call: () => T): T | null {
+  try {
+    return call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RangeError);
+    return null;
+  }
+}

@@ -50,13 +50,36 @@ it.each([
   expect(decodePack(bytes)).toEqual({ error: expect.stringContaining(word) as unknown });
 });
 
+it("never makes a pack larger than was agreed", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 40 }),
+      fc.integer({ min: 20, max: 90 }),
+      (sizes, most) => {
+        const sent: PackItem[] = [];
+        const packer = new Packer(
+          (message) => sent.push(message),
+          () => {},
+          most,
+        );
+        for (const size of sizes) packer.add(new Uint8Array(size));
+        packer.flush();
+        const packs = sent.filter((each) => typeof each !== "string" && isPack(each)) as Uint8Array[];
+        for (const pack of packs) expect(pack.length).toBeLessThanOrEqual(most);
+        const items = packs.reduce((sum, pack) => sum + (decodePack(pack) as { items: unknown[] }).items.length, 0);
+        expect(items + sent.length - packs.length).toBe(sizes.length);
+      },
+    ),
+  );
+});
+
 it("sends what one turn says as one message, in order, and a single item as it is", () => {
   const sent: PackItem[] = [];
   const turns: (() => void)[] = [];
   const packer = new Packer(
     (message) => sent.push(message),
     (flush) => turns.push(flush),
-    60,
+    68,
   );
   const turn = (): void => turns.splice(0).forEach((flush) => flush());
   packer.add("alone");

@@ -46,6 +46,7 @@ it("answers to its RPC methods and to nothing else", async () => {
     "hold",
     "post",
     "void",
+    "receipt",
     "advance",
     "credit",
     "balance",

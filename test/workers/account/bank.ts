@@ -138,7 +138,8 @@ export async function entries(bank: Bank): Promise<EntryRecord[]> {
 export function sumOf(all: readonly EntryRecord[]): number {
   const chain = new LedgerChain();
   for (const entry of all) {
-    const bad = chain.add({ ...entry, at: timeText(entry.at) });
+    // Whose claim it is, tests of the receipt hold: here fences and attempts are made up.
+    const bad = chain.add({ ...entry, at: timeText(entry.at) }, { claim: false });
     if (bad !== null) throw new Error(JSON.stringify(bad));
   }
   return chain.sum.nanoUsd + chain.sum.millicredits;

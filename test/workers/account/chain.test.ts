@@ -1,33 +1,8 @@
 import { evictDurableObject } from "cloudflare:test";
 import { expect, it, vi } from "vitest";
-import { GENESIS_HEAD } from "../../../core/account/state.ts";
 import { LIMITS } from "../../../core/limits.ts";
-import { canonicalText, hashText } from "../../../core/receipt/canonical.ts";
-import { type Bank, balance, creditOf, entries, factsOf, foldOf, hold, holdOf, openBank, post, sumOf } from "./bank.ts";
-
-interface Linked {
-  readonly seq: number;
-  readonly previous: string;
-}
-
-/**
- * Walks the chain from its beginning: every body is canonical and names the SHA-256 of the one before, and whoever keeps a
- * copy finds that it holds and comes to the balance.
- */
-async function verifyChain(bank: Bank): Promise<string[]> {
-  let previous = GENESIS_HEAD;
-  const { available, held } = await balance(bank);
-  const all = await entries(bank);
-  expect(sumOf(all)).toBe(available + held);
-  for (const [index, { seq, body }] of all.entries()) {
-    const value = JSON.parse(body) as Linked;
-    expect(canonicalText(value)).toBe(body);
-    expect(value).toMatchObject({ seq: index + 1, previous });
-    expect(seq).toBe(index + 1);
-    previous = hashText(body);
-  }
-  return all.map(({ type }) => type);
-}
+import { balance, creditOf, factsOf, foldOf, hold, holdOf, openBank, post } from "./bank.ts";
+import { verifyChain } from "./chain.ts";
 
 it("chains entries of every kind", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });

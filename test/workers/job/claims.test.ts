@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { ScriptedJob } from "../../support/scripted-daemon.ts";
 import {
   addDaemon,
@@ -10,7 +10,6 @@ import {
   openMarket,
   receiptsOf,
   STARTER,
-  until,
   withKey,
 } from "./network.ts";
 
@@ -142,6 +141,7 @@ it("tells the daemon how its claim ended, and puts the receipt into the log", as
   await chat(consumer.apiKey);
   const { job, receipt } = await daemon.next("settled");
   expect(receipt.outcome).toBe("unverified");
-  const logged = () => call(`/api/v1/receipts/${job}`, withKey(consumer.apiKey));
-  await until(async () => (await logged()).status === 200, "a row in the log");
+  // The consumer reads it from its account, the provider from the log.
+  const logged = async () => (await call(`/api/v1/receipts/${job}`, withKey(provider.apiKey))).status;
+  await vi.waitFor(async () => expect(await logged()).toBe(200), { timeout: 20_000, interval: 100 });
 });

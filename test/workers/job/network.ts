@@ -80,19 +80,23 @@ export async function addDaemon(
   } = {},
 ): Promise<ScriptedDaemon> {
   const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {}, watts = 10 } = options;
-  const key = daemonKey(number);
+  await enrol(owner, number);
+  const daemon = await connect(number, onJob);
+  await daemon.join(offerOf(model, offer, watts));
+  await until(async () => (await connected()).includes(daemon.key.id) && (await supply(model)).daemons > 0);
+  return daemon;
+}
+
+/** Enrols a daemon's key for its owner. */
+export async function enrol(owner: TestAccount, number: number): Promise<void> {
   await enrolDaemon(env.DB, {
-    id: key.id,
+    id: daemonKey(number).id,
     account: owner.account,
     name: `daemon-${number}`,
     payout: "credits",
     tier: "desktop",
     created_at: Date.now(),
   });
-  const daemon = await connect(number, onJob);
-  await daemon.join(offerOf(model, offer, watts));
-  await until(async () => (await connected()).includes(key.id) && (await supply(model)).daemons > 0);
-  return daemon;
 }
 
 /** A socket to the relay, before anything was said. */

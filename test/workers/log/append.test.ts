@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { LIMITS } from "../../../core/limits.ts";
 import { existingReceipts, logSize, receiptsOfJob, segmentOf } from "../../../db/log.ts";
 import { readReceipt } from "../../../queues/segments.ts";
 import { receiptOf, receiptsOf, TEST_TIME } from "../../support/receipts.ts";
@@ -100,12 +101,14 @@ it("keeps reversals of a job beside its receipt", async () => {
   await auditLog();
 });
 
-it("appends a thousand receipts of one batch", { timeout: 60_000 }, async () => {
-  const receipts = receiptsOf(1_000);
+it("appends a batch of more receipts than one statement takes", { timeout: 60_000 }, async () => {
+  await deliver([pack([receiptOf()])]);
+  const count = LIMITS.jsonRows + 50;
+  const receipts = receiptsOf(count, { index: 1 });
   const messages = Array.from({ length: 15 }, (_, index) => pack(receipts.slice(index * 70, index * 70 + 70)));
   const { summary } = await deliver(messages);
-  expect(summary).toEqual({ appended: 1_000, duplicates: 0, refused: 0, error: null });
-  expect(await logSize(env.DB)).toBe(1_000);
-  expect(await segmentRows()).toHaveLength(1);
-  expect(await auditLog()).toEqual(receipts);
+  expect(summary).toEqual({ appended: count, duplicates: 0, refused: 0, error: null });
+  expect(await logSize(env.DB)).toBe(1 + count);
+  expect(await segmentRows()).toHaveLength(2);
+  expect(await auditLog()).toEqual([receiptOf(), ...receipts]);
 });

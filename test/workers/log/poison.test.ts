@@ -1,9 +1,14 @@
 import { env } from "cloudflare:workers";
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { bytesToNumberLE, concatBytes, numberToBytesLE } from "@noble/curves/utils.js";
+import { sha512 } from "@noble/hashes/sha2.js";
 import { describe, expect, it } from "vitest";
-import { canonicalText } from "../../../core/receipt/canonical.ts";
+import { base64url } from "../../../core/keys.ts";
+import { receiptBytes } from "../../../core/receipt/body.ts";
+import { canonicalText, hexToBytes } from "../../../core/receipt/canonical.ts";
 import { windowOf } from "../../../core/windows.ts";
 import { countDeadLetters, listDeadLetters } from "../../../db/dead-letters.ts";
-import type { SignedReceipt } from "../../../protocol/receipt.ts";
+import { type SignedReceipt, verifyReceipt } from "../../../protocol/receipt.ts";
 import { bodyOf, idOf, receiptOf, receiptsOf, signText, TEST_TIME } from "../../support/receipts.ts";
 import { auditLog, deliver, pack, segmentRows } from "./support.ts";
 
@@ -39,6 +44,24 @@ describe("a poison receipt goes to the dead letters alone, with its reason:", ()
     expect(await auditLog()).toEqual(good);
   });
 });
+
+it("takes no other signature than the network's own, even one that its key would verify", async () => {
+  const other = { ...first, signature: signedOtherwise(first.body) };
+  expect(verifyReceipt(other, first.key).ok).toBe(true);
+  const { summary, letters } = await deliver([pack([other, good[1]])]);
+  expect(summary).toEqual({ appended: 1, duplicates: 0, refused: 1, error: null });
+  expect(letters).toMatchObject([{ reason: "the network's signature does not match the body" }]);
+});
+
+/** A good signature of the network's key, with a nonce that Ed25519 would not have taken. */
+function signedOtherwise(body: string): string {
+  const { BASE, Fn } = ed25519.Point;
+  const { scalar, pointBytes } = ed25519.utils.getExtendedPublicKey(hexToBytes(env.NETWORK_SEED));
+  const nonce = 7n;
+  const commitment = BASE.multiply(nonce).toBytes();
+  const challenge = Fn.create(bytesToNumberLE(sha512(concatBytes(commitment, pointBytes, receiptBytes(body)))));
+  return base64url(concatBytes(commitment, numberToBytesLE(Fn.create(nonce + challenge * scalar), 32)));
+}
 
 describe("a poison message goes there whole:", () => {
   it.each([
@@ -112,6 +135,22 @@ describe("a row that the tables refuse", () => {
     await env.DB.prepare("DELETE FROM rollups WHERE payee = ?").bind(idOf("full")).run();
     expect(await auditLog()).toEqual(receipts);
     expect((await segmentRows()).length).toBeLessThan(8);
+  });
+
+  it("is found where the sums of its own batch have no room for it", async () => {
+    const body = bodyOf({ index: 50 });
+    const [part] = body.charge.parts;
+    const huge = (job: string) =>
+      resigned({
+        job,
+        charge: { ...body.charge, parts: [{ ...part, nano_usd: 5e15 }] },
+        split: [{ to: body.provider, role: "provider", backing: "usdc", nano_usd: 5e15, millicredits: 0 }],
+      });
+    const [one, two] = [huge(body.job), huge(bodyOf({ index: 51 }).job)];
+    const { summary, letters } = await deliver([pack([good[0], one, two, good[1]])]);
+    expect(summary).toEqual({ appended: 3, duplicates: 0, refused: 1, error: null });
+    expect(letters).toMatchObject([{ reason: "a value does not fit the log's tables", item: JSON.stringify(two) }]);
+    expect(await auditLog()).toEqual([good[0], one, good[1]]);
   });
 
   it("is refused again when it comes again, and its neighbours are known by then", async () => {

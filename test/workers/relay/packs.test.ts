@@ -1,12 +1,11 @@
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
-import { DueTimes } from "../../../durable-objects/relay/due-times.ts";
 import { Reports } from "../../../durable-objects/relay/reports.ts";
 import { encodeFrame } from "../../../protocol/daemon/frames.ts";
 import { encodePack, type PackItem } from "../../../protocol/daemon/packs.ts";
 import type { JobReport } from "../../../protocol/internal/pool.ts";
 import type { ScriptedDaemon, ScriptedJob } from "../../support/scripted-daemon.ts";
-import { addDaemon, balance, chat, eventsOf, onlyReceipt, openMarket, STARTER } from "../job/network.ts";
+import { addDaemon, balance, chat, connect, eventsOf, onlyReceipt, openMarket, STARTER } from "../job/network.ts";
 
 /** Answers in one pack what other daemons say in many messages. */
 function inOnePack(work: (job: ScriptedJob) => void): (job: ScriptedJob) => void {
@@ -56,9 +55,13 @@ it("says what is wrong with one item, and serves the others", async () => {
 });
 
 const damaged = encodePack(["{}"]).slice(0, -1);
+/** A pack of one text that is no UTF-8. */
+const noUtf8 = encodePack(["ab"]);
+noUtf8[noUtf8.length - 1] = 0xff;
 const BAD: [string, (daemon: ScriptedDaemon) => void, string][] = [
   ["is cut off", ({ socket }) => socket.send(damaged), "cut off"],
   ["holds a pack", ({ socket }) => socket.send(encodePack([encodePack(["{}"])])), "kind 2"],
+  ["holds a text that is no UTF-8", ({ socket }) => socket.send(noUtf8), "UTF-8"],
   ["is too large", ({ socket }) => socket.send(encodePack([" ".repeat(LIMITS.daemonPackBytes)])), "at most"],
 ];
 it.each(BAD)("refuses a pack that %s, and goes on serving", async (_, send, word) => {
@@ -68,6 +71,19 @@ it.each(BAD)("refuses a pack that %s, and goes on serving", async (_, send, word
   const error = await daemon.next("error");
   expect([error.code, error.message]).toEqual(["malformed_frame", expect.stringContaining(word) as unknown]);
   expect((await chat(consumer.apiKey)).status).toBe(200);
+});
+
+it("does no more for a pack than for one item before a key is proven, and stops at a socket that was sent away", async () => {
+  const daemon = await connect(1);
+  daemon.socket.send(encodePack(Array.from({ length: 5_000 }, () => "{")));
+  expect(await daemon.next("error")).toMatchObject({ code: "unexpected_message" });
+  const { provider } = await openMarket();
+  const welcome = await addDaemon(provider, { number: 2 });
+  welcome.socket.send(encodePack(Array.from({ length: 5_000 }, () => "{")));
+  expect(await welcome.closed).toMatchObject({ reason: "too_many_bad_messages" });
+  const errors = welcome.received.filter(({ type }) => type === "error");
+  expect(errors.length).toBeLessThan(LIMITS.daemonBadMessages + 3);
+  expect(daemon.received.filter(({ type }) => type === "error")).toHaveLength(1);
 });
 
 it("asks for a claim again whose stream has ended, and answers it by its ticket", async () => {
@@ -85,31 +101,6 @@ it("asks for a claim again whose stream has ended, and answers it by its ticket"
   expect(await daemon.next("settled")).toMatchObject({ job: job.job.job });
   const { charge } = await onlyReceipt(consumer);
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - charge.millicredits, held: 0 });
-});
-
-it("looks after every stream in its time over one timer", async () => {
-  vi.useFakeTimers();
-  const looked: string[] = [];
-  const times = new DueTimes();
-  const at = (ms: number): number => Date.now() + ms;
-  const [a, b, c] = [{}, {}, {}];
-  times.set(a, at(300), () => looked.push("a"));
-  times.set(b, at(100), () => times.set(b, at(100), () => looked.push("b")));
-  times.set(c, at(50), () => looked.push("c"));
-  times.clear(c);
-  expect(vi.getTimerCount()).toBe(1);
-  await vi.advanceTimersByTimeAsync(199);
-  expect(looked).toEqual([]);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(looked).toEqual(["b"]);
-  // What is set earlier than the timer is looked at in time, too.
-  times.set(c, at(10), () => looked.push("c"));
-  await vi.advanceTimersByTimeAsync(10);
-  await vi.advanceTimersByTimeAsync(90);
-  expect(looked).toEqual(["b", "c", "a"]);
-  times.set(a, at(10), () => {});
-  times.clear(a);
-  expect(vi.getTimerCount()).toBe(0);
 });
 
 it("tells of many jobs in one call, of a slot that may be waited for at once, and of what failed again", async () => {

@@ -1,6 +1,6 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { relayOf } from "../../../protocol/internal/names.ts";
 import { answering, daemonKey, type ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
 import {
@@ -58,8 +58,9 @@ it("settles a claim again that was posted before the relay was lost", async () =
   after.send(claimOf(before.jobs[0]));
   expect(await after.next("settled")).toMatchObject({ receipt: { outcome: "completed" } });
   const { job } = await onlyReceipt(consumer);
-  const logged = () => call(`/api/v1/receipts/${job}`, withKey(consumer.apiKey));
-  await until(async () => (await logged()).status === 200, "a row in the log");
+  // The consumer reads it from its account, the provider from the log.
+  const logged = async () => (await call(`/api/v1/receipts/${job}`, withKey(provider.apiKey))).status;
+  await vi.waitFor(async () => expect(await logged()).toBe(200), { timeout: 20_000, interval: 100 });
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER - 320, held: 0 });
 });
 

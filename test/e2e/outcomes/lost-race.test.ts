@@ -1,0 +1,114 @@
+/**
+ * Jobs that have moved: whatever an earlier attempt, or a stranger, says of them afterwards, the later one alone is
+ * charged and earns.
+ *
+ * That an earlier attempt cannot post either, should its relay be alive and only its answer lost, is held where that can
+ * be made to happen: test/workers/account/attempts.test.ts.
+ */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ScriptedDaemon, ScriptedJob } from "../../support/scripted-daemon.ts";
+import { Network, until } from "../support/network.ts";
+import type { RawCall } from "../support/raw-client.ts";
+import { expectEnd } from "./support/end.ts";
+import { gate, lateClaim, Market, PROMPT, price, seen } from "./support/market.ts";
+
+const USAGE = { prompt: PROMPT, completion: 2, relayed: 2 };
+const COMPLETED = { outcome: "completed", usage: USAGE, charge: price(USAGE), told: "settled", daemon: 1 } as const;
+
+let network: Network;
+beforeAll(async () => {
+  network = await Network.start([]);
+});
+afterAll(() => network?.close());
+
+describe.concurrent("an attempt that lost its job to a later one", () => {
+  it("gets nothing for a claim that it brings while the later one runs, nor for one that it brings afterwards", async () => {
+    const { market, call, first, finish } = await moved((job) => job.decline());
+    first.send(lateClaim(market.job(0)));
+    expect(await refusals(first, 1)).toEqual(["superseded"]);
+    await expectSecond(market, call, finish);
+    first.send(lateClaim(market.job(0)));
+    expect(await refusals(first, 2)).toEqual(["superseded", "already_posted"]);
+    await expectEnd(market, market.job(1).job.job, COMPLETED);
+  });
+
+  it("gets nothing for a claim that it brings over a new connection", async () => {
+    const { market, call, finish } = await moved((job, market) => (job.accept(), market.lose(0)));
+    const lost = market.job(0);
+    const back = await market.rejoin(0);
+    back.send(lateClaim(lost));
+    expect(await refusals(back, 1)).toEqual(["superseded"]);
+    await expectSecond(market, call, finish);
+  });
+
+  it("does not end the later one's hold by saying that it lost the job", async () => {
+    const { market, call, first, finish } = await moved((job) => job.decline());
+    const { job, ticket } = market.job(0).job;
+    first.send({ type: "failed", job, ticket, code: "connection_lost", message: "" });
+    // A claim that comes after it is answered after it.
+    first.send(lateClaim(market.job(0)));
+    expect(await refusals(first, 1)).toEqual(["superseded"]);
+    expect((await network.balance(market.consumer)).held).toBeGreaterThan(0);
+    await expectSecond(market, call, finish);
+  });
+
+  it("does not reach into the later one's stream", async () => {
+    const { market, call, first, finish } = await moved((job) => job.decline());
+    const { stream } = market.job(1).job;
+    // Frames and claims for its own old stream, and for the later one's number.
+    market.job(0).text("intruder");
+    first.send({ ...market.job(0).claim(), stream });
+    first.send({ type: "failed", stream, code: "engine_error", message: "" });
+    expect(await refusals(first, 1)).toEqual(["superseded"]);
+    await expectSecond(market, call, finish);
+  });
+});
+
+describe.concurrent("a claim with another daemon's ticket", () => {
+  it("is refused, and changes nothing", async () => {
+    const { market, call, first, finish } = await moved((job) => job.decline());
+    const theirs = market.job(1);
+    first.send(lateClaim(theirs));
+    first.send({ ...lateClaim(market.job(0)), ticket: theirs.job.ticket });
+    first.send({ ...lateClaim(market.job(0)), ticket: "bm9uc2Vuc2U" });
+    expect(await refusals(first, 3)).toEqual(["invalid_ticket", "invalid_ticket", "invalid_ticket"]);
+    await expectSecond(market, call, finish);
+  });
+});
+
+/** A job that its first daemon lost, and that a second one has: it has sent a token, and ends at `finish`. */
+async function moved(lose: (job: ScriptedJob, market: Market) => void | Promise<void>) {
+  const market = await Market.open(network);
+  const [second, finish] = [gate(), gate()];
+  const first = await market.join(async (job) => {
+    await second.opened;
+    await lose(job, market);
+  });
+  const call = market.ask({ stream: true });
+  await until(() => first.jobs.length === 1, "the job at the first daemon");
+  await market.join(async (job) => {
+    job.accept();
+    job.text("Hello");
+    await finish.opened;
+    job.text(" there");
+    job.done();
+  });
+  second.open();
+  await (await call.answer).until("Hello");
+  return { market, call, first, finish };
+}
+
+async function expectSecond(market: Market, call: RawCall, finish: { open: () => void }): Promise<void> {
+  finish.open();
+  expect(await seen(call)).toEqual({ status: 200, text: "Hello there", reason: "stop", error: null });
+  await expectEnd(market, market.job(1).job.job, COMPLETED);
+  expect(market.daemon(0).received.map(({ type }) => type)).not.toContain("settled");
+}
+
+/** The reasons of the first refusals that a daemon gets. */
+async function refusals({ received }: ScriptedDaemon, count: number): Promise<string[]> {
+  const reasons = () => received.flatMap((message) => (message.type === "refused" ? [message.reason] : []));
+  await until(() => reasons().length >= count, `${count} refusals`);
+  return reasons();
+}
