@@ -158,6 +158,8 @@ export class ScriptedDaemon {
   /** Resolves with the close code and reason. */
   readonly closed: Promise<{ code: number; reason: string }>;
   onJob: JobHandler;
+  /** Hears of every message, before anything is answered. */
+  onMessage: (message: RelayMessage) => void = () => {};
   /** Whether it answers a challenge by itself. */
   proves = true;
   #waiting: { matches: (message: RelayMessage) => boolean; resolve: (message: RelayMessage) => void }[] = [];
@@ -180,6 +182,7 @@ export class ScriptedDaemon {
     if (text === "pong") return;
     const message = JSON.parse(text) as RelayMessage;
     this.received.push(message);
+    this.onMessage(message);
     for (const entry of this.#waiting.filter(({ matches }) => matches(message))) entry.resolve(message);
     this.#waiting = this.#waiting.filter(({ matches }) => !matches(message));
     if (message.type === "challenge" && this.proves) {
