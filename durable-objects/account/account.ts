@@ -129,6 +129,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return this.#books?.ledger.void(job, reason, fence, Date.now()) ?? { type: "unknown_job" };
   }
 
+  async receipt(job: JobId): Promise<string | null> {
+    const ended = this.#books?.ledger.ending(job) ?? null;
+    return ended?.type === "spent" ? ended.body : null;
+  }
+
   async advance(job: JobId, fence: number): Promise<boolean> {
     return this.#books?.ledger.advance(job, fence, Date.now()) ?? false;
   }

@@ -14,6 +14,8 @@ export interface LateClaimHost {
   /** Whether no later attempt at the job is known, here or to its pool. */
   isCurrent(ticket: TicketContent): Promise<boolean>;
   void(ticket: TicketContent, reason: string): Promise<VoidResult>;
+  /** The receipt that the job's account has of it, or null. */
+  receipt(ticket: TicketContent): Promise<string | null>;
 }
 
 export type LateClaimResult =
@@ -33,10 +35,16 @@ export async function answerLateJob(host: LateClaimHost, daemon: string, late: L
   if (ticket === null || ticket.job !== late.job || ticket.daemon !== daemon) {
     return { type: "refused", reason: "invalid_ticket" };
   }
-  if (!(await host.isCurrent(ticket))) return { type: "refused", reason: "superseded" };
+  // A later attempt may wait for a daemon although this one was posted: its relay was lost before it could say so.
+  if (!(await host.isCurrent(ticket))) return answerFor(ticket, await host.receipt(ticket), "superseded");
   const result = await host.void(ticket, "relay_lost");
-  if (result.type !== "already_posted") return { type: "refused", reason: result.type };
-  const body = JSON.parse(result.body) as ReceiptBody;
-  const own = body.daemon === daemon && body.fence === ticket.fence;
-  return own ? { type: "posted", text: result.body, body } : { type: "refused", reason: result.type };
+  return answerFor(ticket, result.type === "already_posted" ? result.body : null, result.type);
+}
+
+/** Acknowledges the receipt of a daemon's own attempt; anything else is refused. */
+function answerFor({ daemon, fence }: TicketContent, text: string | null, reason: string): LateClaimResult {
+  if (text === null) return { type: "refused", reason };
+  const body = JSON.parse(text) as ReceiptBody;
+  const own = body.daemon === daemon && body.fence === fence;
+  return own ? { type: "posted", text, body } : { type: "refused", reason };
 }

@@ -237,6 +237,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
         !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence)),
       void: ({ account, job, fence }: TicketContent, reason: string) =>
         retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence)),
+      receipt: ({ account, job }: TicketContent) =>
+        retrying<string | null>(async () => await this.env.ACCOUNT.getByName(account).receipt(job)),
     };
     return answerLateJob(host, session.daemon, late);
   }
