@@ -17,7 +17,7 @@ export interface AnswerSink {
   fail(refusal: Refusal): void;
   /** A sign of life while nothing happens. */
   comment(text: string): void;
-  /** Ends without a word: the consumer has gone. */
+  /** Ends without a word: the consumer takes nothing. */
   abort(): void;
   /** Bytes that the consumer has not taken yet. */
   readonly pendingBytes: number;

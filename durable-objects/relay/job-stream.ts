@@ -270,7 +270,8 @@ export class JobStream {
   #close(refusal: Refusal | null, result: "served" | "cancelled" | "failed", tokens: Tokens | null): void {
     if (refusal !== null) {
       this.#refuse(refusal, false, true);
-      if (this.#cut === "consumer" || this.#cut === "stalled") this.#answer.abort();
+      // Who asked for the end by the job's id listens still; who has gone does not mind.
+      if (this.#cut === "stalled") this.#answer.abort();
       else this.#answer.fail(refusal);
     }
     this.#end(result, tokens);

@@ -97,7 +97,7 @@ export class StreamedAnswer implements AnswerSink {
   abort(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#writer.abort("consumer gone").catch(() => {});
+    this.#writer.abort("consumer stalled").catch(() => {});
   }
 
   #write(text: string): void {

@@ -27,3 +27,14 @@ it("acknowledges a claim that was posted, though its job was asked for again sin
   ]);
   expect(new Set(machines[0]?.answers.map(({ type }) => type))).toEqual(new Set(["settled"]));
 });
+
+it("ends the stream of a consumer who cancelled it by its id with an error, where no claim came in time", async () => {
+  const { calls } = await play(clock, [
+    { do: "disconnect", machine: 0 },
+    { do: "call", consumer: 0, stream: true, cap: 60, choices: 1 },
+    { do: "say", which: 0, text: "one", tokens: 1, choice: 0 },
+    { do: "delete", which: 0 },
+    { do: "pass", ms: 5_000 },
+  ]);
+  expect(calls.map(({ outcome }) => outcome)).toMatchObject([{ type: "refused", code: "cancelled" }]);
+});
