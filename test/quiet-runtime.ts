@@ -5,7 +5,7 @@ const EXPECTED = [
   "disconnected: pump canceled",
   "Application called deleteAllDurableObjects()",
   "outputGateBroken; jsg.Error: lost",
-  "Error: the answer was lost",
+  "Error: the call was lost",
 ];
 
 /** Keeps the runtime's expected complaints out of the output of tests. Anything else is shown as it comes. */

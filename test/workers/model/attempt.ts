@@ -40,6 +40,8 @@ export class Attempt {
   stopped: Moment | null = null;
   /** When its connection was lost, or its relay. */
   gone: Moment | null = null;
+  /** Whether nobody is left who could tell the next relay of it. */
+  isForgotten = false;
   readonly #history: History;
   readonly #scripted: ScriptedJob;
 

@@ -4,14 +4,7 @@ import type { JobId } from "../../../core/ids.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { eventsOf, call as fetchNetwork, type TestAccount, withKey } from "../job/network.ts";
 import type { History, Moment } from "./history.ts";
-
-export interface Asked {
-  readonly content: string;
-  readonly stream: boolean;
-  readonly cap: number | null;
-  readonly choices: number;
-  readonly key: string | null;
-}
+import { type Asked, MODEL } from "./prices.ts";
 
 export type Outcome =
   | { readonly type: "answer"; readonly millicredits: number; readonly texts: string[] }
@@ -101,7 +94,7 @@ export class Call {
 
 function bodyOf({ content, stream, cap, choices }: Asked): object {
   return {
-    model: "test-model",
+    model: MODEL.id,
     messages: [{ role: "user", content }],
     n: choices,
     ...(cap === null ? {} : { max_completion_tokens: cap }),

@@ -7,7 +7,7 @@ import { LIMITS } from "../../../core/limits.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { ReceiptBody } from "../../../core/receipt/body.ts";
 import type { Attempt, Word } from "./attempt.ts";
-import { type History, type Moment } from "./history.ts";
+import type { History, Moment, Part } from "./history.ts";
 import { bornAt, cutsOf, type Ending, type Held, type Job } from "./job.ts";
 import { billed, priceOf } from "./prices.ts";
 import { OUT_OF_TURN } from "./wire.ts";
@@ -76,6 +76,17 @@ function mayBeFree({ accepted, confirmed, frames }: Attempt, cut: Moment): boole
   return !relayed && cut.at - accepted.at < freeCancelMs;
 }
 
+/**
+ * Whether a hold may be left to its own time, though everybody has told what they know: its account was away when it was
+ * to be released, or nobody is left who knows of the job.
+ */
+export function mayBeForgotten(job: Job, history: History): boolean {
+  const lost = (...parts: Part[]): boolean => history.lostBetween(bornAt(job).tick, Number.POSITIVE_INFINITY, parts);
+  const isUnknown = job.attempts.length === 0 || job.attempts.some(({ isForgotten }) => isForgotten);
+  const isLeft = cutsOf(job, Number.POSITIVE_INFINITY).length > 0;
+  return lost("account") || (lost("scheduler") && (isUnknown || isLeft));
+}
+
 /** A job that nobody ever served: its consumer left, it waited too long, or a part was lost. */
 function objectionToNothing(job: Job, ending: Ending, history: History): string | null {
   const born = bornAt(job);
@@ -113,6 +124,7 @@ function objectionToReceipt(job: Job, held: Held, ending: Ending): string | null
     case "cancelled":
       if (word?.type !== "claim" || !word.good) return "it was charged without a good claim";
       if (cuts.length === 0) return "nobody cancelled it";
+      if (isSurelyFree(attempt, word)) return "it was charged although its consumer left in time";
       return objectionToCharge(job, held, body, attempt, word, cutAt(attempt, word, cuts));
     case "timed_out":
       if (!isPast(job, ending)) return "it had time left";
@@ -129,6 +141,13 @@ function objectionToReceipt(job: Job, held: Held, ending: Ending): string | null
     default:
       return `it ended as ${body.outcome}`;
   }
+}
+
+/** Whether the daemon was told to stop within a second of accepting, and had not said anything by then. */
+function isSurelyFree({ accepted, frames, stopped }: Attempt, word: Moment): boolean {
+  if (stopped === null || stopped.tick > word.tick) return false;
+  const isSoon = accepted === null || accepted.tick > stopped.tick || stopped.at - accepted.at < freeCancelMs;
+  return isSoon && frames.every(({ tick }) => tick > stopped.tick);
 }
 
 const framesBefore = ({ frames }: Attempt, { tick }: Moment): number =>

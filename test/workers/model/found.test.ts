@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Clock } from "./clock.ts";
-import { openMarket } from "./market.ts";
+import { closeMarket, openMarket } from "./market.ts";
 import { play } from "./run.ts";
 
 const clock = new Clock();
@@ -12,13 +12,16 @@ beforeEach(async () => {
   clock.start();
 });
 
-afterEach(() => clock.stop());
+afterEach(async () => {
+  clock.stop();
+  await closeMarket();
+});
 
 it("acknowledges a claim that was posted, though its job was asked for again since its relay was lost", async () => {
   const { machines } = await play(clock, [
     { do: "disconnect", machine: 1 },
     { do: "call", consumer: 0, stream: false, cap: 60, choices: 1 },
-    { do: "lose answer", method: "post", retryable: false },
+    { do: "disturb", method: "post", when: "after", retryable: false },
     { do: "claim", which: 0, kind: "true" },
     { do: "lose", part: "relay", which: 0 },
   ]);

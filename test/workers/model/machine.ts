@@ -13,9 +13,14 @@ import { connect } from "../job/network.ts";
 import { Attempt, type ClaimKind } from "./attempt.ts";
 import { breathe } from "./clock.ts";
 import type { History } from "./history.ts";
+import { MODEL } from "./prices.ts";
 
 /** Real milliseconds after which a relay that answers nothing is one that hangs. */
 const ECHO_MS = 10_000;
+
+/** What a machine has lost when it connects: nothing, its process with the jobs that ran, or its disk with the claims too. */
+export const FORGETS = ["nothing", "jobs", "claims"] as const;
+export type Forgets = (typeof FORGETS)[number];
 
 export interface MachineOptions {
   readonly number: number;
@@ -37,9 +42,9 @@ export class Machine {
   readonly slots: number;
   readonly attempts: Attempt[] = [];
   /** Claims that were not answered yet, as on its disk. */
-  readonly claims: Done[] = [];
-  /** Every claim that it ever made. */
-  readonly made: Done[] = [];
+  claims: Done[] = [];
+  /** Every claim that it ever made, but for those of a lost disk. */
+  made: Done[] = [];
   readonly answers: Answer[] = [];
   /** Whether it serves every job by itself, at once. */
   serves = false;
@@ -74,12 +79,15 @@ export class Machine {
   }
 
   /**
-   * Connects, tells of what the connection before had cut, and brings back the claims that wait. A process that was
-   * started anew knows nothing of what it ran; so does one that takes the place of another.
+   * Connects, tells of what the connection before had cut, and brings back the claims that wait. A process that takes the
+   * place of another knows nothing of what that one ran.
    */
-  async connect(restarted: boolean): Promise<void> {
+  async connect(forgets: Forgets = "nothing"): Promise<void> {
     if (this.#connection !== null) this.#lose(this.#connection);
-    if (restarted || this.#connection !== null) this.#untold = [];
+    if (forgets !== "nothing" || this.#connection !== null) {
+      for (const attempt of this.#untold.splice(0)) attempt.isForgotten = true;
+    }
+    if (forgets === "claims") [this.claims, this.made] = [[], []];
     this.#connection = null;
     this.#isWelcome = false;
     this.#isDraining = false;
@@ -87,7 +95,7 @@ export class Machine {
     daemon.onMessage = (message) => this.#hear(daemon, message);
     this.#connection = daemon;
     const closed = daemon.closed.then(() => this.#close(daemon));
-    await Promise.race([daemon.join(offerOf("test-model", { slots: this.slots })), closed]);
+    await Promise.race([daemon.join(offerOf(MODEL.id, { slots: this.slots })), closed]);
     if (this.#connection !== daemon) return;
     this.#isWelcome = true;
     for (const { job, ticket } of this.#untold.splice(0)) {
@@ -201,8 +209,7 @@ export class Machine {
     if (message.type === "settled" || message.type === "refused") {
       this.answers.push(message);
       if (message.type === "settled") this.#events.settled(message.job);
-      const rest = this.claims.filter((claim) => claim.job !== message.job);
-      this.claims.splice(0, this.claims.length, ...rest);
+      this.claims = this.claims.filter((claim) => claim.job !== message.job);
     }
     this.#events.change();
   }

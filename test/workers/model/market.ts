@@ -3,6 +3,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { enrolDaemon } from "../../../db/daemons.ts";
+import { findModel } from "../../../workers/gateway/catalog.ts";
 import { daemonKey } from "../../support/scripted-daemon.ts";
 import { addModel, crash, openAccount, type TestAccount } from "../job/network.ts";
 import type { MachineOptions } from "./machine.ts";
@@ -34,6 +35,11 @@ export async function openMarket(): Promise<void> {
   }
 }
 
+/** Lets the gateway forget the catalog: it was read in a time that is yet to come, and would be trusted until then. */
+export async function closeMarket(): Promise<void> {
+  await findModel(env, "none", Date.now());
+}
+
 /** Leaves nothing of a run before, whatever state that was given up in. */
 export async function clearMarket(): Promise<void> {
   await Promise.all(Array.from({ length: SHARDS }, (_, shard) => crash(relayStub(shard))));
@@ -46,7 +52,7 @@ export function relayStub(shard: number): DurableObjectStub {
 }
 
 export function poolStub(): DurableObjectStub {
-  return env.SCHEDULER.getByName("local/test-model");
+  return env.SCHEDULER.getByName(`local/${MODEL.id}`);
 }
 
 export function accountStub({ account }: TestAccount): DurableObjectStub {

@@ -13,7 +13,7 @@ import * as fc from "fast-check";
 import { expect, inject, it } from "vitest";
 import "../../model-settings.ts";
 import { Clock } from "./clock.ts";
-import { openMarket } from "./market.ts";
+import { closeMarket, openMarket } from "./market.ts";
 import { isPossible, perform } from "./perform.ts";
 import { MUST_REACH, Reached } from "./reached.ts";
 import { finish, open } from "./run.ts";
@@ -81,6 +81,7 @@ it(`neither loses nor doubles anything in ${runs} networks that everything happe
     await fc.assert(property, { seed, numRuns: runs, ...(path === null ? {} : { path }) });
   } finally {
     clock.stop();
+    await closeMarket();
     const seconds = Math.round((performance.now() - started) / 1_000);
     console.log(
       `seed ${seed}: ${runs} runs in ${seconds} s reached ${JSON.stringify(Object.fromEntries(reached.counts))}`,

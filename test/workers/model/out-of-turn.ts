@@ -40,10 +40,17 @@ export function movedJobs({ jobs }: World): Job[] {
 }
 
 /** The first attempt of a job that has moved wants to end it: without a charge, and with one. */
-export async function speakForOld({ wire }: World, { id, calls, attempts }: Job): Promise<void> {
+export async function speakForOld(world: World, { id, calls, attempts }: Job, restarted: boolean): Promise<void> {
+  const { wire, consumers } = world;
   const [first] = attempts.toSorted((a, b) => a.fence - b.fence);
   const account = calls[0]?.owner.account;
   if (first === undefined || account === undefined) return;
+  // Fences outlive the account's memory.
+  if (restarted)
+    await world.lose(
+      "account",
+      consumers.findIndex(({ owner }) => owner.account === account),
+    );
   // Whether they were heard is seen at the end: a void has its reason, and a receipt its fence.
   await wire.void(account, id, first.fence);
   await wire.post(account, id, first.fence);

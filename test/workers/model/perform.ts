@@ -3,10 +3,11 @@
 import { call as fetchNetwork, withKey } from "../job/network.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
+import { breathe } from "./clock.ts";
 import type { Job } from "./job.ts";
 import type { Machine } from "./machine.ts";
 import { claimsOf, creditsOf, movedJobs, postedJobs, repeatable, speakForOld, voidPosted } from "./out-of-turn.ts";
-import type { Step } from "./steps.ts";
+import type { Step, StepOf } from "./steps.ts";
 import type { World } from "./world.ts";
 
 /** Whether there is something that a step can be done to. */
@@ -32,6 +33,8 @@ function deedOf(world: World, step: Step): Deed | null {
     case "call":
     case "call with key":
       return () => call(world, step);
+    case "call and leave":
+      return () => callAndLeave(world, step);
     case "accept":
     case "decline":
     case "say":
@@ -48,7 +51,7 @@ function deedOf(world: World, step: Step): Deed | null {
     case "delete":
       return on(preferred(world.jobs.open, step.which, isRunning), (job) => world.loose(deleteJob(world, job)));
     case "connect":
-      return () => gently(world, step, world.machines[step.machine]?.connect(step.restarted));
+      return () => gently(world, step, world.machines[step.machine]?.connect(step.forgets));
     case "disconnect":
     case "drain":
       return on(world.machines.filter(({ isConnected }) => isConnected)[step.machine], (machine) => machine[step.do]());
@@ -56,8 +59,8 @@ function deedOf(world: World, step: Step): Deed | null {
       return () => world.lose(step.part, step.which);
     case "sleep":
       return world.isIdle(step.part, step.which) ? () => world.sleep(step.part, step.which) : null;
-    case "lose answer":
-      return () => world.wire.loseAnswer(step.method, step.retryable);
+    case "disturb":
+      return () => world.wire.disturb(step.method, step.when, step.retryable);
     case "repeat call":
       return on(nth(repeatable(world), step.which), (spoken) => world.wire.repeat(spoken));
     case "repeat claim":
@@ -67,7 +70,7 @@ function deedOf(world: World, step: Step): Deed | null {
     case "void what was posted":
       return on(nth(postedJobs(world), step.which), (posted) => voidPosted(world, posted));
     case "speak for an old attempt":
-      return on(nth(movedJobs(world), step.which), (job) => speakForOld(world, job));
+      return on(nth(movedJobs(world), step.which), (job) => speakForOld(world, job, step.restarted));
     case "credit":
       return on(world.consumers[step.consumer], (consumer) =>
         gently(world, step, world.give(consumer, step.kind, amountOf(step))),
@@ -93,11 +96,11 @@ async function gently(world: World, { hurry }: Step, work: Promise<unknown> | un
   if (!hurry) await work?.catch(() => {});
 }
 
-function amountOf({ kind, amount }: Extract<Step, { do: "credit" }>): string {
+function amountOf({ kind, amount }: StepOf<"credit">): string {
   return kind === "bonus" ? (amount / 1_000).toFixed(3) : (amount / 1_000_000_000).toFixed(9);
 }
 
-function call(world: World, step: Extract<Step, { do: "call" | "call with key" }>): void {
+function call(world: World, step: StepOf<"call" | "call with key">): void {
   if (step.do === "call") {
     const { consumer, stream, cap, choices } = step;
     const content = `u.${String(world.calls.length).padStart(4, "0")}`;
@@ -108,7 +111,13 @@ function call(world: World, step: Extract<Step, { do: "call" | "call with key" }
   world.call(consumer, { content, stream: key === 0, cap: 20, choices: 1, key: `key-${key}` });
 }
 
-type Spoken = Extract<Step, { do: "accept" | "decline" | "say" | "claim" | "fail" }>;
+async function callAndLeave(world: World, { consumer, stream, afterMs }: StepOf<"call and leave">): Promise<void> {
+  call(world, { do: "call", consumer, stream, cap: null, choices: 1 });
+  if (afterMs > 0) await breathe(afterMs);
+  world.calls.at(-1)?.abort();
+}
+
+type Spoken = StepOf<"accept" | "decline" | "say" | "claim" | "fail">;
 
 /** What a machine says of one of the jobs that it has. */
 function speech(world: World, step: Spoken): Deed | null {

@@ -2,7 +2,6 @@
 
 import type { Tokens } from "../../../core/pricing.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
-import type { Asked } from "./call.ts";
 
 /** NanoUSD for 1,000 tokens: odd ones, so that prices have to be rounded. */
 const COMPLETION_RATE = 80_001;
@@ -14,14 +13,24 @@ const MINIMUM_COMPLETION = 256;
 const TEMPLATE_TOKENS = 4;
 export const MINIMUM_BALANCE = 5_000;
 
+/** What a call asks for: all that its reservation depends on. */
+export interface Asked {
+  readonly content: string;
+  readonly stream: boolean;
+  readonly cap: number | null;
+  readonly choices: number;
+  readonly key: string | null;
+}
+
 /** What the market's one model differs in from the usual test model. */
-export const MODEL: Partial<CatalogModel> = {
+export const MODEL = {
+  id: "odd-model",
   completion_default: COMPLETION_DEFAULT,
   rates: { completion_nano_usd_per_1k: COMPLETION_RATE, prompt_nano_usd_per_1k: PROMPT_RATE },
   prompt_bytes_per_token_hundredths: 100,
   prompt_tokens_per_message: TEMPLATE_TOKENS,
   min_bytes_per_token_hundredths: 100 * BYTES_PER_TOKEN,
-};
+} satisfies Partial<CatalogModel>;
 
 /** The price of tokens in nanoUSD, rounded up once. */
 export function priceOf({ prompt, completion }: Tokens): number {

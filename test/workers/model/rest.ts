@@ -14,7 +14,7 @@ const HOLD_MS = GENESIS_PARAMETERS.queueLimitMs + HOLD_SLA_MS + HOLD_GRACE_MS;
 
 export async function bringToRest(world: World): Promise<void> {
   world.mail.isUp = true;
-  world.wire.loseNothing();
+  world.wire.disturbNothing();
   for (const machine of world.machines) machine.serves = true;
   await connectAll(world.machines.filter(({ isUsable }) => !isUsable));
   for (const machine of world.machines) {
@@ -38,7 +38,7 @@ export async function bringToRest(world: World): Promise<void> {
 }
 
 async function connectAll(machines: readonly Machine[]): Promise<void> {
-  await Promise.all(machines.map((machine) => machine.connect(false)));
+  await Promise.all(machines.map((machine) => machine.connect()));
 }
 
 async function isAtRest(world: World): Promise<boolean> {

@@ -6,8 +6,7 @@
 import { expect } from "vitest";
 import type { EntryRecord } from "../../../protocol/internal/account.ts";
 import { type Books, bodyOf, type HoldRow } from "./books.ts";
-import type { Asked } from "./call.ts";
-import { capOf, MINIMUM_BALANCE, priceOf, promptBoundOf } from "./prices.ts";
+import { type Asked, capOf, MINIMUM_BALANCE, priceOf, promptBoundOf } from "./prices.ts";
 
 interface Lot {
   readonly id: string;

@@ -1,6 +1,6 @@
 /**
  * The calls that accounts get from gateways, schedulers and relays, kept so that they can be made again: the platform may
- * itself repeat a call. An answer can also be lost on its way back, after the account did what it was asked.
+ * itself repeat a call. A call can also be lost on its way, or its answer on the way back.
  */
 
 import { env } from "cloudflare:workers";
@@ -25,27 +25,34 @@ export interface Spoken {
   readonly job: JobId;
 }
 
+/** Whether a call is lost on its way to the account, or its answer on the way back. */
+export const DISTURBED = ["before", "after"] as const;
+export type Disturbance = (typeof DISTURBED)[number];
+
 interface WireEvents {
-  lost(): void;
+  /** A call or an answer went astray. */
+  lost(method: Method): void;
   change(account: string): void;
 }
 
 export class Wire {
   readonly spoken: Spoken[] = [];
-  readonly #lossy = new Map<Method, boolean>();
+  readonly #disturbed = new Map<Method, { readonly when: Disturbance; readonly retryable: boolean }>();
 
-  /** Listens to every account. `lost` hears of an answer that goes astray, `change` of every call and answer. */
+  /** Listens to every account. */
   intercept(events: WireEvents): void {
     const answer = async (spoken: Spoken, call: () => Promise<unknown>): Promise<unknown> => {
       events.change(spoken.account);
+      const disturbance = this.#disturbed.get(spoken.method);
+      this.#disturbed.delete(spoken.method);
+      if (disturbance !== undefined) events.lost(spoken.method);
+      const lost = Object.assign(new Error("the call was lost"), { retryable: disturbance?.retryable });
+      if (disturbance?.when === "before") throw lost;
       const result = await call();
       this.spoken.push(spoken);
       events.change(spoken.account);
-      const retryable = this.#lossy.get(spoken.method);
-      if (retryable === undefined) return result;
-      this.#lossy.delete(spoken.method);
-      events.lost();
-      throw Object.assign(new Error("the answer was lost"), { retryable });
+      if (disturbance?.when === "after") throw lost;
+      return result;
     };
     for (const method of METHODS) {
       const original = Account.prototype[method] as AnyMethod;
@@ -56,13 +63,13 @@ export class Wire {
     }
   }
 
-  /** Loses the next answer to a method; `retryable` is what the platform says of it to the caller. */
-  loseAnswer(method: Method, retryable: boolean): void {
-    this.#lossy.set(method, retryable);
+  /** Disturbs the next call of a method; `retryable` is what the platform says of it to the caller. */
+  disturb(method: Method, when: Disturbance, retryable: boolean): void {
+    this.#disturbed.set(method, { when, retryable });
   }
 
-  loseNothing(): void {
-    this.#lossy.clear();
+  disturbNothing(): void {
+    this.#disturbed.clear();
   }
 
   /** Makes a call again; whether its answer gets through does not matter. */
@@ -82,20 +89,20 @@ export class Wire {
     if (other !== undefined) await this.#undisturbed(() => accountRpc(account).post({ ...other, job, fence }));
   }
 
-  /** Only the network's own calls lose their answers. */
+  /** Only the network's own calls are disturbed. */
   async #undisturbed<T>(call: () => Promise<T>): Promise<T> {
-    const lossy = [...this.#lossy];
-    this.#lossy.clear();
+    const disturbed = [...this.#disturbed];
+    this.#disturbed.clear();
     try {
       return await call();
     } finally {
-      for (const [method, retryable] of lossy) this.#lossy.set(method, retryable);
+      for (const [method, disturbance] of disturbed) this.#disturbed.set(method, disturbance);
     }
   }
 }
 
 function accountRpc(account: string): AccountRpc {
-  return env.ACCOUNT.getByName(account) as unknown as AccountRpc;
+  return env.ACCOUNT.getByName(account);
 }
 
 function nameOf(account: Account): string {
