@@ -233,11 +233,14 @@ export class Pool {
 
   /**
    * When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. A
-   * lease that runs is not waited for: a timer that lasts as long as a job would keep the object awake for it.
+   * lease that runs is not waited for: a timer that lasts as long as a job would keep the object awake for it. One that has
+   * lapsed is being looked into, and looked at again only after a moment.
    */
-  nextDue(): number | null {
+  nextDue(now: number): number | null {
     let due = this.#queue.size === 0 ? Number.POSITIVE_INFINITY : this.#checkAt;
-    for (const lease of this.#leases.values()) if (!lease.taken) due = Math.min(due, lease.leaseUntil);
+    for (const { taken, leaseUntil } of this.#leases.values()) {
+      if (!taken) due = Math.min(due, leaseUntil > now ? leaseUntil : now + LIMITS.leaseMs);
+    }
     return Number.isFinite(due) ? due : null;
   }
 

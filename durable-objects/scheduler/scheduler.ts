@@ -1,7 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
@@ -166,15 +165,14 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const granted = this.#pool.dispatch(now, () => this.#registry.nextFence());
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
     for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
-    const lapsed = this.#pool.lapsed(now);
-    for (const lease of lapsed) this.ctx.waitUntil(this.#lapse(lease));
-    this.#arm(now, lapsed.length > 0);
+    for (const lease of this.#pool.lapsed(now)) this.ctx.waitUntil(this.#lapse(lease));
+    this.#arm(now);
   }
 
-  /** One timer for whatever is due next; while a lapse is being looked into, it looks again only after a moment. */
-  #arm(now: number, busy: boolean): void {
-    const next = this.#pool.nextDue();
-    const due = next === null ? null : Math.max(next, busy ? now + LIMITS.leaseMs : now + 1);
+  /** One timer for whatever is due next. */
+  #arm(now: number): void {
+    const next = this.#pool.nextDue(now);
+    const due = next === null ? null : Math.max(next, now + 1);
     if (this.#timer !== null && (due === null || due < this.#timer.due)) {
       clearTimeout(this.#timer.handle);
       this.#timer = null;

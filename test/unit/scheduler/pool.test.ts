@@ -88,7 +88,7 @@ describe("leases", () => {
     const dispatches = pool.dispatch(START, fences());
     const taken = dispatches.find((dispatch) => dispatch.job.job === "taken");
     pool.running(running("taken", taken?.lease.fence ?? 0), START);
-    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    expect(pool.nextDue(START)).toBe(START + LIMITS.leaseMs);
     expect(pool.lapsed(START + LIMITS.leaseMs - 1)).toEqual([]);
     expect(pool.lapsed(START + LIMITS.leaseMs).map((lease) => lease.job)).toEqual(["left"]);
     expect(pool.lapsed(START + 780_000).map((lease) => lease.job)).toEqual(["left", "taken"]);
@@ -124,9 +124,22 @@ describe("leases", () => {
     const pool = poolOf([daemon("a")]);
     pool.enqueue(job("job"));
     const [dispatch] = pool.dispatch(START, fences());
-    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    expect(pool.nextDue(START)).toBe(START + LIMITS.leaseMs);
     pool.running(running("job", dispatch?.lease.fence ?? 0), START);
-    expect(pool.nextDue()).toBeNull();
+    expect(pool.nextDue(START)).toBeNull();
+  });
+
+  it("lets nobody wait longer for a refusal while a lapsed one is looked into", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("lapses"));
+    served(pool);
+    pool.enqueue(job("hopeless", { only: ["nobody"], enqueuedAt: START + 100 }));
+    const lapsedAt = START + LIMITS.leaseMs;
+    expect(pool.lapsed(lapsedAt)).toMatchObject([{ job: "lapses" }]);
+    expect(codes(pool, lapsedAt)).toEqual([]);
+    expect(pool.nextDue(lapsedAt)).toBe(START + 100 + LIMITS.emptyPoolMs);
+    expect(codes(pool, START + 100 + LIMITS.emptyPoolMs)).toHaveLength(1);
+    expect(pool.nextDue(START + 100 + LIMITS.emptyPoolMs)).toBe(START + 100 + LIMITS.emptyPoolMs + LIMITS.leaseMs);
   });
 
   it("keeps running jobs when a daemon changes its offer", () => {
@@ -144,7 +157,7 @@ describe("waiting", () => {
   it("gives an empty pool five seconds, and serves whoever waits as soon as a daemon comes", () => {
     const pool = poolOf();
     pool.enqueue(job("job"));
-    expect(pool.nextDue()).toBe(START + LIMITS.emptyPoolMs);
+    expect(pool.nextDue(START)).toBe(START + LIMITS.emptyPoolMs);
     expect(codes(pool, START + LIMITS.emptyPoolMs - 1)).toEqual([]);
     pool.register(daemon("late"), START + LIMITS.emptyPoolMs - 1);
     expect(served(pool)).toEqual(["late"]);
@@ -155,7 +168,7 @@ describe("waiting", () => {
     pool.enqueue(job("job"));
     expect(codes(pool, START + LIMITS.emptyPoolMs)).toEqual(["no_provider"]);
     expect(pool.waiting).toBe(0);
-    expect(pool.nextDue()).toBeNull();
+    expect(pool.nextDue(START)).toBeNull();
   });
 
   it("names the lowest ask when only the price stands in the way", () => {
@@ -185,7 +198,7 @@ describe("waiting", () => {
     pool.enqueue(job("second", { waitUntil: START + 60_000 }));
     pool.enqueue(job("third", { waitUntil: START + 90_000 }));
     expect(codes(pool, START)).toEqual([]);
-    expect(pool.nextDue()).toBe(START + LIMITS.leaseMs);
+    expect(pool.nextDue(START)).toBe(START + LIMITS.leaseMs);
     expect(codes(pool, START + 59_999)).toEqual([]);
     expect(codes(pool, START + 60_000)).toEqual(["queue_timeout"]);
     expect(pool.position(id("third"))).toBe(1);

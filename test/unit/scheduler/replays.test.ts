@@ -2,9 +2,8 @@
 
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import type { JobId } from "../../../core/ids.ts";
 import type { Lease, Pool } from "../../../core/scheduler/pool.ts";
-import { daemon, fences, job, poolOf, START } from "./support.ts";
+import { daemon, fences, job, poolOf, running, START } from "./support.ts";
 
 const SLOTS = 3;
 
@@ -57,9 +56,7 @@ it("keeps a slot for exactly as long as its job runs, whatever is reported twice
 it("still adopts what an earlier life of the pool granted", () => {
   const pool = poolOf([daemon("a", { slots: 2 })]);
   pool.enqueue(job("new"));
-  const [dispatch] = pool.dispatch(START, () => 100);
-  if (dispatch === undefined) throw new Error("nothing was dispatched");
-  const { daemon: id, account } = dispatch.lease;
-  pool.running({ job: "old" as JobId, fence: 99, daemon: id, account }, START);
-  expect([...(pool.daemons.get(id)?.running ?? [])]).toEqual(["new", "old"]);
+  pool.dispatch(START, () => 100);
+  pool.running(running("old", 99), START);
+  expect([...pool.daemons.values()].map((each) => [...each.running])).toEqual([["new", "old"]]);
 });

@@ -189,9 +189,13 @@ export async function openMarket(): Promise<{ consumer: TestAccount; provider: T
 /** What a consumer starts with, in millicredits. */
 export const STARTER = 1_200_000;
 
-/** Waits until something holds. */
-export async function until(condition: () => boolean | Promise<boolean>, what = "condition"): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
+/** Waits until something holds; as long as it takes on a busy machine, or as a rule of the network lets it take. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what = "condition",
+  withinMs = 4_000,
+): Promise<void> {
+  for (let attempt = 0; attempt < withinMs / 10; attempt++) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -30,26 +30,20 @@ const delivery = fc.record({
 });
 type Message = ReturnType<typeof pack>;
 
-function faulty(fault: (typeof FAULTS)[number], rival: Message): NonNullable<Parameters<typeof deliver>[1]> {
-  const away = () => Promise.reject(new Error("away"));
-  switch (fault) {
-    case "none":
-      return {};
-    case "not_read":
-      return { DB: withBatches((call, run) => (call === 0 ? away() : run())) };
-    case "not_written":
-      return { DB: withBatches((call, run) => (call === 1 ? away() : run())) };
-    case "answer_lost":
-      return { DB: withBatches((call, run) => (call === 1 ? run().then(away) : run())) };
-    case "no_r2":
-      return { SEGMENTS: { put: away } as unknown as R2Bucket };
-    case "no_dead_letters":
-      return { DEAD_LETTERS: { sendBatch: away } as unknown as Queue };
-    default:
-      // Another appender is faster between reading and writing.
-      return { DB: withBatches((call, run) => (call === 1 ? deliver([rival]).then(run) : run())) };
-  }
-}
+type Stores = NonNullable<Parameters<typeof deliver>[1]>;
+const away = () => Promise.reject(new Error("away"));
+
+/** The stores that a fault breaks; the others are as they are. */
+const BROKEN: Readonly<Record<(typeof FAULTS)[number], (rival: Message) => Stores>> = {
+  none: () => ({}),
+  not_read: () => ({ DB: withBatches((call, run) => (call === 0 ? away() : run())) }),
+  not_written: () => ({ DB: withBatches((call, run) => (call === 1 ? away() : run())) }),
+  answer_lost: () => ({ DB: withBatches((call, run) => (call === 1 ? run().then(away) : run())) }),
+  no_r2: () => ({ SEGMENTS: { put: away } as unknown as R2Bucket }),
+  no_dead_letters: () => ({ DEAD_LETTERS: { sendBatch: away } as unknown as Queue }),
+  // Another appender is faster between reading and writing.
+  rival: (rival) => ({ DB: withBatches((call, run) => (call === 1 ? deliver([rival]).then(run) : run())) }),
+};
 
 async function emptyLog(): Promise<void> {
   const tables = ["receipts", "segments", "rollups", "dead_letters"];
@@ -83,7 +77,7 @@ it("every receipt is in the log once, indexes are dense and windows balance, wha
           const batch = [...new Set(picks.map((pick) => waiting[pick % waiting.length] as Message))];
           if (waiting.length === 0) break;
           now += hoursLater * HOUR_MS;
-          const { summary, letters } = await deliver(batch, { ...faulty(fault, batch[0] as Message), now });
+          const { summary, letters } = await deliver(batch, { ...BROKEN[fault](batch[0] as Message), now });
           seen.errors += summary.error === null ? 0 : 1;
           seen.duplicates += summary.duplicates;
           await bury(letters);
@@ -96,7 +90,7 @@ it("every receipt is in the log once, indexes are dense and windows balance, wha
 
         const wanted = new Set(messages.flatMap(({ receipts }) => receipts));
         const bodies = (receipts: readonly (SignedReceipt | undefined)[]) =>
-          receipts.map((each) => each?.body ?? "").toSorted((a, b) => a.localeCompare(b));
+          receipts.map((each) => each?.body ?? "").toSorted();
         expect(bodies(await auditLog())).toEqual(bodies([...wanted].map((index) => RECEIPTS[index])));
         const poisons = new Set(messages.flatMap(({ poison }) => (poison === null ? [] : [poison])));
         expect(await countDeadLetters(env.DB)).toBe(poisons.size);

@@ -102,7 +102,7 @@ export class Wire {
 }
 
 function accountRpc(account: string): AccountRpc {
-  return env.ACCOUNT.getByName(account);
+  return env.ACCOUNT.getByName(account) as unknown as AccountRpc;
 }
 
 function nameOf(account: Account): string {

@@ -1,10 +1,10 @@
 /** Calls between relay and pool that arrive late, twice or in another order than they were made. */
 
-import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 import type { Scheduler } from "../../../durable-objects/scheduler/index.ts";
 import { answering, offerOf } from "../../support/scripted-daemon.ts";
+import { classOf, holdBack } from "../job/hold-back.ts";
 import {
   addDaemon,
   balance,
@@ -22,31 +22,6 @@ import {
 const pool = () => env.SCHEDULER.getByName("local/test-model");
 type Told = "register" | "unregister" | "report";
 
-/** The class that the pools of this test are made of: object and test share one isolate. */
-const prototypeOf = (): Promise<Scheduler> =>
-  runInDurableObject(pool(), (object) => Object.getPrototypeOf(object) as Scheduler);
-
-/** Keeps the next call of a method on its way until it is let go; then it arrives as it was made. */
-async function holdBack(method: Told) {
-  const prototype = await prototypeOf();
-  const original = prototype[method] as (...args: unknown[]) => Promise<void>;
-  // Plain values: a promise must not be awaited in another context than its own.
-  const call = { made: false, released: false, arrived: false };
-  vi.spyOn(prototype, method).mockImplementationOnce(async function (this: Scheduler, ...args: unknown[]) {
-    call.made = true;
-    while (!call.released) await new Promise((resolve) => setTimeout(resolve, 5));
-    await Reflect.apply(original, this, args);
-    call.arrived = true;
-  });
-  return {
-    made: () => until(() => call.made, `a call of ${method}`),
-    release: () => {
-      call.released = true;
-      return until(() => call.arrived, `the call of ${method}`);
-    },
-  };
-}
-
 /** Everything adds up, no slot is taken and nothing is held. */
 async function expectSettled(consumer: TestAccount, slots: number): Promise<void> {
   await until(async () => (await supply("test-model")).free === slots, `${slots} free slots`);
@@ -58,14 +33,15 @@ async function expectSettled(consumer: TestAccount, slots: number): Promise<void
 it("keeps a daemon that is back before its pool hears that it had gone", async () => {
   const { consumer, provider } = await openMarket();
   const before = await addDaemon(provider);
-  const late = await holdBack("unregister");
-  const registered = vi.spyOn(await prototypeOf(), "register");
+  const late = await holdBack(pool(), "unregister");
+  const registered = vi.spyOn(await classOf<Scheduler>(pool()), "register");
   before.socket.close(1000, "restart");
   await late.made();
   const after = await connect(1, answering(["hi"]));
   await after.join(offerOf("test-model"));
   await until(() => registered.mock.calls.length === 1, "the new offer");
-  await late.release();
+  late.release();
+  await late.arrived();
   await until(async () => (await supply("test-model")).daemons === 1, "the daemon");
   expect((await chat(consumer.apiKey)).status).toBe(200);
   expect(after.jobs).toHaveLength(1);
@@ -75,14 +51,15 @@ it("keeps a daemon that is back before its pool hears that it had gone", async (
 it("keeps no daemon that has gone before its pool hears of it", async () => {
   const { consumer, provider } = await openMarket();
   const stays = await addDaemon(provider, { number: 2, onJob: answering(["hi"]) });
-  const late = await holdBack("register");
+  const late = await holdBack(pool(), "register");
   await enrol(provider, 1);
   const goes = await connect(1);
   await goes.join(offerOf("test-model"));
   await late.made();
   goes.socket.close(1000, "gone");
   await goes.closed;
-  await late.release();
+  late.release();
+  await late.arrived();
   await until(async () => (await supply("test-model")).daemons === 1, "one daemon");
   for (let job = 0; job < 3; job++) expect((await chat(consumer.apiKey)).status).toBe(200);
   expect(stays.jobs).toHaveLength(3);
@@ -91,7 +68,7 @@ it("keeps no daemon that has gone before its pool hears of it", async () => {
 
 it("pays, frees and serves as ever when every call to a pool comes twice, the second time late", async () => {
   const { consumer, provider } = await openMarket();
-  const prototype = await prototypeOf();
+  const prototype = await classOf<Scheduler>(pool());
   const told: { method: Told; args: unknown[] }[] = [];
   for (const method of ["register", "unregister", "report"] as const) {
     const original = prototype[method] as (...args: unknown[]) => Promise<void>;
