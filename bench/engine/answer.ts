@@ -9,6 +9,10 @@ export interface Plan {
   readonly every: number;
   /** 50 tokens a second, cut as daemons cut them: the first at once, every 50 ms in the first second, then every 100 ms. */
   readonly natural?: boolean;
+  /** Bytes that each piece has beyond its words, so that a reader who takes nothing is felt. */
+  readonly filling?: number;
+  /** Milliseconds before the first piece, as a long prompt takes them. */
+  readonly start?: number;
 }
 
 export interface Piece {
@@ -64,11 +68,18 @@ function cut(plan: Plan): Piece[] {
     const ready = plan.natural ? 1 + Math.floor((at / 1_000) * NATURAL_TOKENS_PER_SECOND) : sent + plan.piece;
     const end = Math.min(plan.tokens, Math.max(sent + 1, ready));
     const tokens = end - sent;
-    const text = Array.from({ length: tokens }, (_, index) => WORDS[(sent + index) % WORDS.length]).join("");
-    pieces.push({ text, tokens, at });
+    const words = Array.from({ length: tokens }, (_, index) => WORDS[(sent + index) % WORDS.length]).join("");
+    pieces.push({ text: words + "x".repeat(plan.filling ?? 0), tokens, at: at + (plan.start ?? 0) });
     sent = end;
   }
   return pieces;
+}
+
+/** A piece of playing that can be held up. */
+export interface Playing {
+  pause(): void;
+  /** Goes on where it was held up: what was due meanwhile is late, and what comes keeps its distance. */
+  resume(): void;
 }
 
 /** Plays pieces at their times and then calls `end`. `stopped` says whether anybody still listens. */
@@ -77,21 +88,36 @@ export function play(
   send: (piece: Piece) => void,
   end: () => void,
   stopped: () => boolean,
-): void {
-  const start = performance.now();
+): Playing {
+  let start = performance.now();
+  let pausedAt: number | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let next = 0;
+  const mayGoOn = (): boolean => pausedAt === null && next <= pieces.length && !stopped();
   const step = (): void => {
-    if (stopped()) return;
-    for (let piece = pieces[next]; piece !== undefined; piece = pieces[next]) {
-      const wait = piece.at - (performance.now() - start);
+    while (mayGoOn()) {
+      const piece = pieces[next];
+      const wait = piece === undefined ? 0 : piece.at - (performance.now() - start);
       if (wait > 0.5) {
-        setTimeout(step, wait);
+        timer = setTimeout(step, wait);
         return;
       }
-      send(piece);
       next += 1;
+      if (piece === undefined) end();
+      else send(piece);
     }
-    end();
   };
   step();
+  return {
+    pause: () => {
+      pausedAt ??= performance.now();
+      clearTimeout(timer);
+    },
+    resume: () => {
+      if (pausedAt === null) return;
+      start += performance.now() - pausedAt;
+      pausedAt = null;
+      step();
+    },
+  };
 }
