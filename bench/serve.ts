@@ -15,6 +15,14 @@ export interface ServeCall {
   readonly whole: boolean;
   /** Its own variables and secrets. */
   readonly bindings: Record<string, string>;
+  /** Whether V8's inspector listens, so that its heap can be measured. */
+  readonly inspected?: boolean;
+}
+
+/** A query of D1 with its parameters. */
+export interface RowsCall {
+  readonly sql: string;
+  readonly values: readonly (string | number)[];
 }
 
 type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
@@ -22,7 +30,7 @@ type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["work
 const NAME = "bench";
 let miniflare: Miniflare | null = null;
 
-async function serve({ script, folder, whole, bindings }: ServeCall): Promise<string> {
+async function serve({ script, folder, whole, bindings, inspected }: ServeCall): Promise<string> {
   // wrangler looks for the secrets that wrangler.toml requires in the environment.
   Object.assign(process.env, bindings);
   const worker: Partial<WorkerOptions> = whole
@@ -38,6 +46,7 @@ async function serve({ script, folder, whole, bindings }: ServeCall): Promise<st
       resourcePersistencePath: join(folder, "state"),
       // Events of the edge would be printed; a deployment without logs drops them too.
       handleStructuredLogs: () => {},
+      ...(inspected === true ? { inspectorPort: 0 } : {}),
       workers: [
         {
           ...worker,
@@ -71,4 +80,30 @@ async function migrate(server: Miniflare): Promise<void> {
   }
 }
 
-answerCalls({ serve, stop: () => miniflare?.dispose() });
+/** The address at which V8's inspector speaks of the Worker's isolate. */
+async function inspector(): Promise<string> {
+  return `${(await running().getInspectorURL()).href}core:user:${NAME}`;
+}
+
+async function rows({ sql, values }: RowsCall): Promise<unknown[]> {
+  const db = await running().getD1Database("DB");
+  return (
+    await db
+      .prepare(sql)
+      .bind(...values)
+      .all()
+  ).results;
+}
+
+/** An object of R2 as text; null when it is not there. */
+async function object(key: string): Promise<string | null> {
+  const bucket = await running().getR2Bucket("SEGMENTS");
+  return (await (await bucket.get(key))?.text()) ?? null;
+}
+
+function running(): Miniflare {
+  if (miniflare === null) throw new Error("nothing is served yet");
+  return miniflare;
+}
+
+answerCalls({ serve, inspector, rows, object, stop: () => miniflare?.dispose() });

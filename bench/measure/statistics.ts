@@ -37,3 +37,12 @@ export function noiseOf({ median: middle, min, max }: Spread): number {
 export function ratioOf(a: readonly number[], b: readonly number[]): number {
   return median(a.slice(0, b.length).map((value, round) => value / (b[round] ?? Number.NaN)));
 }
+
+/** The slope of the line that lies nearest to points (least squares), in y for each x. NaN of fewer than two x. */
+export function slopeOf(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [meanX, meanY] = [mean(points.map(({ x }) => x)), mean(points.map(({ y }) => y))];
+  const covariance = points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0);
+  const variance = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0);
+  return covariance / variance;
+}

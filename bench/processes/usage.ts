@@ -1,6 +1,6 @@
 /** What a process and all its descendants have used, from /proc. Elsewhere than on Linux there is nothing to read. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Clock ticks a second in /proc: 100 on every Linux that Node runs on. */
 const TICKS = 100;
@@ -37,6 +37,26 @@ export function peakBytes(pids: readonly number[]): number | null {
   const peaks = pids.map((pid) => /VmHWM:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? "")?.[1]);
   const known = peaks.filter((peak) => peak !== undefined);
   return known.length === 0 ? null : known.reduce((total, peak) => total + Number(peak) * 1_024, 0);
+}
+
+/** The sum of their resident sizes in bytes; null where it cannot be read. */
+export function residentBytes(pids: readonly number[]): number | null {
+  const sizes = pids.map((pid) => /VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? "")?.[1]);
+  const known = sizes.filter((size) => size !== undefined);
+  return known.length === 0 ? null : known.reduce((total, size) => total + Number(size) * 1_024, 0);
+}
+
+/** The sockets that these processes have open. */
+export function socketsOf(pids: readonly number[]): number {
+  return pids.flatMap((pid) => list(`/proc/${pid}/fd`).filter((name) => isSocket(`/proc/${pid}/fd/${name}`))).length;
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith("socket:");
+  } catch {
+    return false;
+  }
 }
 
 /** The fields of /proc/…/stat behind the name: state, parent, … */

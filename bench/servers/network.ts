@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { parseApiKey } from "../../protocol/api-key.ts";
 import type { CatalogModel } from "../../protocol/catalog.ts";
+import { status } from "../../protocol/network/status.ts";
 import type { ConnectCall } from "../engine.ts";
 import { Child } from "../processes/calls.ts";
 import type { ServeCall } from "../serve.ts";
@@ -12,6 +13,8 @@ import type { ServeCall } from "../serve.ts";
 export const MODEL = "bench";
 /** Consumers: so many that no account's own limits are what is measured. */
 const ACCOUNTS = 32;
+/** So much that no job ever fails for the money. */
+const GIFT: readonly Gift[] = [{ id: "gift", kind: "bonus", amount: "1000000000" }];
 const SLOTS = 1_024;
 const READY_MS = 10_000;
 
@@ -34,10 +37,15 @@ const CATALOG_MODEL: CatalogModel = {
 };
 
 const opened = z.object({ account: z.string(), api_key: z.string() });
-const statusShape = z.object({
-  log: z.object({ size: z.number() }),
-  models: z.array(z.object({ id: z.string(), daemons: z.number() })),
-});
+
+/** What each consumer is credited: a bonus in credits, or a top-up in USD. */
+export interface Gift {
+  readonly id: string;
+  readonly kind: "bonus" | "topup";
+  readonly amount: string;
+}
+
+export type Status = z.infer<typeof status>;
 
 export interface Consumer {
   readonly account: string;
@@ -49,22 +57,42 @@ export class Network {
   readonly server: Child;
   readonly origin: string;
   readonly consumers: readonly Consumer[];
+  readonly provider: Consumer;
   readonly seeds: { readonly network: string; readonly daemon: string };
 
-  private constructor(server: Child, origin: string, consumers: Consumer[], seeds: Network["seeds"]) {
+  private constructor(
+    server: Child,
+    origin: string,
+    consumers: readonly Consumer[],
+    provider: Consumer,
+    seeds: Network["seeds"],
+  ) {
     this.server = server;
     this.origin = origin;
     this.consumers = consumers;
+    this.provider = provider;
     this.seeds = seeds;
   }
 
   /** Starts a network whose Worker is `script`, with its state in a folder and the engine's daemon connected. */
   static async start(script: string, folder: string, name: string, engine: Child): Promise<Network> {
+    const made = await Network.open({ script, folder: join(folder, name) }, { accounts: ACCOUNTS, gifts: GIFT });
+    const { daemon: seed } = made.seeds;
+    await made.enrol(await engine.call<string>("daemon", seed));
+    await engine.call("connect", { seed, origin: made.origin, model: MODEL, slots: SLOTS } satisfies ConnectCall);
+    await made.until(({ models }) => models.some((model) => model.id === MODEL && model.daemons > 0), READY_MS);
+    return made;
+  }
+
+  /** Starts a network without any daemon, with so many consumers who get these gifts. */
+  static async open(
+    worker: Pick<ServeCall, "script" | "folder" | "inspected">,
+    { accounts, gifts }: { readonly accounts: number; readonly gifts: readonly Gift[] },
+  ): Promise<Network> {
     const [network, edge, daemon] = [secret(), secret(), secret()];
     const bindings = { NETWORK_SEED: network, EDGE_KEY: edge, ADMIN_KEY: `admin_${secret()}` };
     const server = new Child("serve.ts");
-    const call: ServeCall = { script, folder: join(folder, name), whole: true, bindings };
-    const origin = await server.call<string>("serve", call);
+    const origin = await server.call<string>("serve", { ...worker, whole: true, bindings } satisfies ServeCall);
     const admin = (method: string, path: string, body: object) => send(origin, bindings.ADMIN_KEY, method, path, body);
     await admin("PUT", `/admin/models/${MODEL}`, CATALOG_MODEL);
     const open = async (id: string): Promise<Consumer> => {
@@ -73,28 +101,26 @@ export class Network {
       return { account, apiKey, secretHash };
     };
     const consumers: Consumer[] = [];
-    for (let i = 0; i < ACCOUNTS; i++) {
+    for (let i = 0; i < accounts; i++) {
       const consumer = await open(`consumer-${i}`);
-      const gift = { id: "gift", kind: "bonus", amount: "1000000000" };
-      await admin("POST", `/admin/accounts/${consumer.account}/credits`, gift);
+      for (const gift of gifts) await admin("POST", `/admin/accounts/${consumer.account}/credits`, gift);
       consumers.push(consumer);
     }
-    const provider = await open("provider");
-    const id = await engine.call<string>("daemon", daemon);
-    const enrolment = { public_key: id, name: "bench", payout: "credits", tier: "desktop" };
-    await send(origin, provider.apiKey, "POST", "/daemons", enrolment);
-    await engine.call("connect", { seed: daemon, origin, model: MODEL, slots: SLOTS } satisfies ConnectCall);
-    const made = new Network(server, origin, consumers, { network, daemon });
-    await made.until(({ models }) => models.some((model) => model.id === MODEL && model.daemons > 0), READY_MS);
-    return made;
+    return new Network(server, origin, consumers, await open("provider"), { network, daemon });
   }
 
-  async status(): Promise<z.infer<typeof statusShape>> {
-    return statusShape.parse(await (await fetch(`${this.origin}/api/v1/status`)).json());
+  /** Enrols a daemon for the provider. */
+  async enrol(daemon: string): Promise<void> {
+    const enrolment = { public_key: daemon, name: "bench", payout: "credits", tier: "desktop" };
+    await send(this.origin, this.provider.apiKey, "POST", "/daemons", enrolment);
+  }
+
+  async status(): Promise<Status> {
+    return status.parse(await (await fetch(`${this.origin}/api/v1/status`)).json());
   }
 
   /** Waits until the status says so. Throws when it does not in time. */
-  async until(isSo: (status: z.infer<typeof statusShape>) => boolean, withinMs: number): Promise<void> {
+  async until(isSo: (status: Status) => boolean, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
     while (!isSo(await this.status())) {
       if (performance.now() > deadline) throw new Error(`the network is not ready after ${withinMs} ms`);

@@ -1,0 +1,61 @@
+/** The command's flags. */
+
+import { parseArgs } from "node:util";
+
+export interface SoakOptions {
+  readonly minutes: number;
+  readonly streams: number;
+  readonly daemons: number;
+  /** No more jobs than this are begun, however long it takes. */
+  readonly jobs: number;
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+const DEFAULTS = { minutes: 30, streams: 200, daemons: 6, jobs: 200_000 } as const;
+
+export const SOAK_USAGE = `npm run soak -- [--minutes M] [--streams N] [--daemons D] [--jobs J] [--seed S] [--json]
+
+  --minutes  how long the load lasts (${DEFAULTS.minutes})
+  --streams  streams at once (${DEFAULTS.streams})
+  --daemons  daemons that share them, two at least (${DEFAULTS.daemons})
+  --jobs     the load also ends after this many jobs (${DEFAULTS.jobs})
+  --seed     a number that decides who leaves when and which daemon breaks (drawn, and printed)
+  --json     the numbers as JSON instead of tables`;
+
+/** Reads the flags. Throws an error that says which one is wrong. */
+export function readSoakOptions(args: readonly string[], drawn: number): SoakOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      minutes: { type: "string" },
+      streams: { type: "string" },
+      daemons: { type: "string" },
+      jobs: { type: "string" },
+      seed: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const whole = (name: "streams" | "daemons" | "jobs" | "seed", least: number, otherwise: number) =>
+    numberOf(name, values[name], least, otherwise, Number.isSafeInteger);
+  return {
+    minutes: numberOf("minutes", values.minutes, 0.1, DEFAULTS.minutes, Number.isFinite),
+    streams: whole("streams", 1, DEFAULTS.streams),
+    daemons: whole("daemons", 2, DEFAULTS.daemons),
+    jobs: whole("jobs", 1, DEFAULTS.jobs),
+    seed: whole("seed", 0, drawn),
+    json: values.json,
+  };
+}
+
+function numberOf(
+  name: string,
+  text: string | undefined,
+  least: number,
+  otherwise: number,
+  isOne: (value: number) => boolean,
+): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (!isOne(value) || value < least) throw new Error(`--${name}: ${text} is no such number`);
+  return value;
+}
