@@ -27,6 +27,9 @@ export interface Call {
 /** Enough of an answer's end for its usage, or for its error. */
 const TAIL = 2_000;
 
+/** How the error event begins of a stream that broke off on its way (workers/gateway/stream-body.ts). */
+const BROKE_OFF = "The answer broke off on its way.";
+
 /** Resolves when the call is over, however it ended. */
 export function ask({ url, apiKey, body, conduct, agent }: Call): Promise<Seen> {
   return new Promise((resolve) => {
@@ -39,9 +42,11 @@ export function ask({ url, apiKey, body, conduct, agent }: Call): Promise<Seen> 
       for (const timer of timers) clearTimeout(timer);
       const job = jobOf(response);
       if (left) return resolve({ type: "left", job, firstToken });
+      const gaveUp = conduct.type === "dawdles" && firstToken;
+      // Who read nothing for too long was cut off, and has paid for what was sent: its error promises nothing.
+      if (gaveUp && tail.includes(BROKE_OFF)) return resolve({ type: "given_up", job });
       const seen = seenOf(response, tail);
       if (seen !== null) return resolve(seen);
-      const gaveUp = conduct.type === "dawdles" && firstToken;
       resolve(gaveUp ? { type: "given_up", job } : { type: "broken", job, reason: why ?? `it broke off: ${tail}` });
     };
     const headers = {

@@ -35,7 +35,7 @@ const RETRY_MS = 1_000;
 let call: DaemonsCall = { origin: "", seeds: [], slots: 0 };
 let daemons: MockDaemon[] = [];
 let troubled: Promise<void> = Promise.resolve();
-const mood = { isCalm: true };
+const mood = { calm: true };
 const restarts: Record<Restart, number> = { cut: 0, killed: 0, drained: 0 };
 const undrained: string[] = [];
 /** Daemons that are away on purpose. */
@@ -68,13 +68,13 @@ async function comeBack(daemon: MockDaemon): Promise<void> {
 async function trouble(seed: number): Promise<void> {
   const random = seeded(seed);
   const underWay = new Set<Promise<void>>();
-  mood.isCalm = false;
-  while (!mood.isCalm) {
+  mood.calm = false;
+  while (!mood.calm) {
     await pause(between(random, ...REST_MS));
     const daemon = pick(random, daemons);
     const kind = pick(random, RESTARTS);
     const awayMs = between(random, ...AWAY_MS);
-    if (mood.isCalm || away.has(daemon) || away.size >= MOST_AWAY) continue;
+    if (mood.calm || away.has(daemon) || away.size >= MOST_AWAY) continue;
     const restarted = restart(daemon, kind, awayMs).finally(() => underWay.delete(restarted));
     underWay.add(restarted);
   }
@@ -119,7 +119,7 @@ answerCalls({
     troubled = trouble(seed);
   },
   calm: async () => {
-    mood.isCalm = true;
+    mood.calm = true;
     await troubled;
   },
   counts,

@@ -18,9 +18,9 @@ export function between(random: Random, least: number, most: number): number {
   return least + random() * (most - least);
 }
 
-/** One of a list. */
+/** One of a list that is not empty. */
 export function pick<T>(random: Random, list: readonly T[]): T {
-  const picked = list[Math.floor(random() * list.length)];
-  if (picked === undefined) throw new Error("there is nothing to pick from");
-  return picked;
+  const one = list[Math.floor(random() * list.length)];
+  if (one === undefined) throw new RangeError("there is nothing to pick from");
+  return one;
 }
