@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { relayOf } from "../../../protocol/internal/names.ts";
 import { answering } from "../../support/scripted-daemon.ts";
 import { cleanUp, temporaryFolder } from "../support/children.ts";
-import { Network } from "../support/network.ts";
+import { Network, until } from "../support/network.ts";
 import { ROOT } from "../support/server.ts";
 import { expectEnd } from "./support/end.ts";
 import { allRead, gate, lateClaim, Market, PROMPT, price, SLOTS, seen } from "./support/market.ts";
@@ -115,16 +115,18 @@ describe.concurrent("a relay that is lost", () => {
     await expectEnd(market, job, { outcome: null, charge: 0, told: "nothing" });
   });
 
-  it("costs a later job one move, where its daemon stays away: then the pool forgets it", async () => {
+  it("costs a later job one move at most, where its daemon stays away: then the pool forgets it", async () => {
     const market = await Market.open(network, answer);
     // A pool that starts asks its relays who is there: this one has started.
     expect(await seen(market.ask())).toEqual(ANSWER);
     await loseRelay(market);
     await market.join(answer);
-    expect(await network.pool(market.model)).toMatchObject({ daemons: 2 });
-    // Idle for longer than the other one, the daemon that is not there is asked first.
-    expect(await seen(market.ask())).toEqual(ANSWER);
-    await network.supply(market.model, 1);
-    expect(await network.pool(market.model)).toMatchObject({ slots: SLOTS, free: SLOTS, waiting: 0 });
+    // Both are idle, so that of some jobs one goes to the daemon that is not there; how many, their order decides.
+    await until(async () => {
+      expect(await seen(market.ask())).toEqual(ANSWER);
+      return (await network.pool(market.model)).daemons === 1;
+    }, "the pool to forget it");
+    await until(async () => (await network.pool(market.model)).free === SLOTS, "all slots of the other one");
+    expect(await network.pool(market.model)).toMatchObject({ slots: SLOTS, waiting: 0 });
   });
 });
