@@ -22,7 +22,7 @@ export interface Counts {
   readonly jobs: number;
   /** Means for each job, by what was counted. */
   readonly perJob: Readonly<Record<string, number>>;
-  /** Commits of accounts' storage and of D1's; null where the log that tells was begun anew. */
+  /** Commits of accounts' storage and of D1's; null where every log that tells was begun anew. */
   readonly commits: { readonly accounts: number | null; readonly d1: number | null };
   /** Bytes for each output token. */
   readonly socket: { readonly fromDaemon: number; readonly toDaemon: number };
@@ -116,13 +116,10 @@ function walsOf(folder: string): Map<string, Wal | null> {
   return new Map(logs.map((name) => [name, readWal(readFileSync(join(folder, name)))]));
 }
 
+/** The mean of the logs that tell, for all of them: a log that was begun anew meanwhile is one of several that do the same. */
 function commitsIn(before: Map<string, Wal | null>, after: Map<string, Wal | null>, part: string): number | null {
-  let total = 0;
-  for (const [name, wal] of after) {
-    if (!name.includes(part)) continue;
-    const commits = commitsBetween(before.get(name) ?? null, wal);
-    if (commits === null) return null;
-    total += commits;
-  }
-  return total;
+  const logs = [...after].filter(([name]) => name.includes(part));
+  const told = logs.flatMap(([name, wal]) => commitsBetween(before.get(name) ?? null, wal) ?? []);
+  if (told.length === 0) return null;
+  return (told.reduce((total, commits) => total + commits, 0) / told.length) * logs.length;
 }

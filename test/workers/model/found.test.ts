@@ -38,3 +38,19 @@ it("ends the stream of a consumer who cancelled it by its id with an error, wher
   ]);
   expect(calls.map(({ outcome }) => outcome)).toMatchObject([{ type: "refused", code: "cancelled" }]);
 });
+
+it("lets an old attempt that speaks after the hold's end leave no more than an expired job's receipt", async () => {
+  const { jobs } = await play(clock, [
+    { do: "call", consumer: 0, stream: false, cap: null, choices: 1 },
+    { do: "call", consumer: 0, stream: false, cap: null, choices: 1, hurry: true },
+    { do: "claim", which: 0, kind: "true" },
+    { do: "pass", ms: 1_000, hurry: true },
+    { do: "speak for an old attempt", which: 0, restarted: false, hurry: true },
+    { do: "pass", ms: 900_000, hurry: true },
+    { do: "call", consumer: 0, stream: false, cap: null, choices: 1, hurry: true },
+  ]);
+  const charges = jobs.all
+    .flatMap(({ endings }) => endings.slice(1))
+    .map(({ body }) => JSON.parse(body).charge.nano_usd);
+  expect(charges.every((charge) => charge === 0)).toBe(true);
+});

@@ -13,6 +13,18 @@ export function repeatable({ wire, jobs }: World): Spoken[] {
   return wire.spoken.filter(({ job }) => (jobs.get(job)?.held ?? null) !== null);
 }
 
+/**
+ * Those of them that change nothing when all is over. A post that was lost on its way to a hold that then expired is not
+ * one: it leaves the receipt of an expired job (economics.md §6).
+ */
+export function repeatableAtRest(world: World): Spoken[] {
+  return repeatable(world).filter(({ method, job }) => method !== "post" || !hasOnlyExpired(world.jobs.get(job)));
+}
+
+function hasOnlyExpired(job: Job | undefined): boolean {
+  return job?.endings.every(({ type }) => type === "hold_expired") ?? false;
+}
+
 /** All claims that were ever made, answered or not. */
 export function claimsOf({ machines }: World): { machine: Machine; claim: Done }[] {
   return machines.flatMap((machine) => machine.made.map((claim) => ({ machine, claim })));

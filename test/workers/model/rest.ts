@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../../core/limits.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { Machine } from "./machine.ts";
-import { creditsOf, repeatable } from "./out-of-turn.ts";
+import { creditsOf, repeatableAtRest } from "./out-of-turn.ts";
 import type { World } from "./world.ts";
 
 /** What passes while the parts find out by themselves what they have lost: queues, retries, leases, claims, waiting. */
@@ -55,7 +55,7 @@ async function isAtRest(world: World): Promise<boolean> {
 /** Every call that an account ever got comes once more, in another order, and changes nothing. */
 async function sayAllAgain(world: World): Promise<void> {
   const before = world.consumers.map(({ books }) => books);
-  for (const spoken of repeatable(world).toReversed()) await world.wire.repeat(spoken);
+  for (const spoken of repeatableAtRest(world).toReversed()) await world.wire.repeat(spoken);
   await world.observe();
   expect(world.consumers.map(({ books }) => books)).toEqual(before);
 }
