@@ -68,12 +68,13 @@ function isPast(job: Job, { at }: Moment): boolean {
   return at - bornAt(job).at >= firstTokenSlaMs;
 }
 
-/** Whether a cut may have come before the first token and within a second of the acceptance. */
+/** Whether a cut may have come before the first token and within a second of the acceptance, as the relay heard it. */
 function mayBeFree({ accepted, confirmed, frames }: Attempt, cut: Moment): boolean {
   const known = confirmed.filter(({ tick }) => tick < cut.tick).at(-1);
   if (known === undefined || accepted === null || accepted.tick > known.tick) return true;
   const relayed = frames.slice(0, known.frames).some(({ text }) => text !== "");
-  return !relayed && cut.at - accepted.at < freeCancelMs;
+  const heard = confirmed.find(({ tick }) => tick >= accepted.tick) ?? known;
+  return !relayed && cut.at - heard.at < freeCancelMs;
 }
 
 /**

@@ -54,3 +54,15 @@ it("lets an old attempt that speaks after the hold's end leave no more than an e
     .map(({ body }) => JSON.parse(body).charge.nano_usd);
   expect(charges.every((charge) => charge === 0)).toBe(true);
 });
+
+it("counts the second in which a cancel is free from when the relay hears of the acceptance", async () => {
+  const { jobs } = await play(clock, [
+    { do: "call", consumer: 0, stream: false, cap: null, choices: 1, hurry: true },
+    { do: "pass", ms: 15_000, hurry: true },
+    { do: "accept", which: 0, hurry: true },
+    { do: "pass", ms: 5_000, hurry: true },
+    { do: "accept", which: 0 },
+    { do: "delete", which: 0, hurry: true },
+  ]);
+  expect(jobs.all).toHaveLength(1);
+});
