@@ -29,8 +29,28 @@ export function readWal(bytes: Buffer): Wal | null {
   return { salt, commits, frames };
 }
 
-/** Commits between two readings of one log; null when it was begun anew in between, as the count is lost then. */
-export function commitsBetween(before: Wal | null, after: Wal | null): number | null {
-  if (before === null) return after?.commits ?? 0;
-  return after !== null && after.salt === before.salt ? after.commits - before.commits : null;
+/**
+ * Counts commits over many readings of many logs, by their names. A log that was begun anew since the last reading, as its
+ * object was evicted or its pages were moved into the database, counts from its start; what it had before was read already
+ * if readings come more often than logs begin anew.
+ */
+export class CommitCounter {
+  readonly #last = new Map<string, Wal>();
+  readonly #counts = new Map<string, number>();
+
+  /** Takes the readings of all logs there are. Commits of the first one are not counted. */
+  look(logs: ReadonlyMap<string, Wal | null>, isFirst = false): void {
+    for (const [name, wal] of logs) {
+      if (wal === null) continue;
+      const before = this.#last.get(name);
+      const known = before?.salt === wal.salt ? before.commits : 0;
+      if (!isFirst) this.#counts.set(name, (this.#counts.get(name) ?? 0) + wal.commits - known);
+      this.#last.set(name, wal);
+    }
+  }
+
+  /** Commits in the logs whose names contain `part`. */
+  total(part: string): number {
+    return [...this.#counts].reduce((sum, [name, commits]) => sum + (name.includes(part) ? commits : 0), 0);
+  }
 }

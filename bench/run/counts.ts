@@ -7,7 +7,7 @@ import { bodyFor } from "../engine/answer.ts";
 import type { Traffic } from "../engine/daemon.ts";
 import type { LoadCall, LoadResult } from "../load.ts";
 import type { JobOperations } from "../measure/cost.ts";
-import { commitsBetween, readWal, type Wal } from "../measure/wal.ts";
+import { CommitCounter, readWal, type Wal } from "../measure/wal.ts";
 import { MODEL, type Network } from "../servers/network.ts";
 import { NATURAL } from "./scenarios.ts";
 import { chatOf, type Systems } from "./systems.ts";
@@ -17,13 +17,15 @@ const CLIENTS = 32;
 const JOBS_EACH = 3;
 /** Longer than a receipt waits in the relay and in the queue. */
 const LOG_MS = 8_000;
+/** How often the logs of commits are read: far more often than objects are evicted. */
+const LOOK_MS = 500;
 
 export interface Counts {
   readonly jobs: number;
   /** Means for each job, by what was counted. */
   readonly perJob: Readonly<Record<string, number>>;
-  /** Commits of accounts' storage and of D1's; null where every log that tells was begun anew. */
-  readonly commits: { readonly accounts: number | null; readonly d1: number | null };
+  /** Commits of accounts' storage and of D1's. */
+  readonly commits: { readonly accounts: number; readonly d1: number };
   /** Bytes for each output token. */
   readonly socket: { readonly fromDaemon: number; readonly toDaemon: number };
   readonly operations: JobOperations;
@@ -45,28 +47,35 @@ export async function countJobs(systems: Systems, network: Network, folder: stri
   await run({ ...base, body: bodyFor(MODEL, warm, true), spreadMs: 0, jobsEach: 1 });
   await network.until(({ log }) => log.size === before + CLIENTS, 30_000);
 
-  const [walsBefore, trafficBefore] = [walsOf(folder), await trafficOf(systems, network)];
+  const trafficBefore = await trafficOf(systems, network);
+  const counter = new CommitCounter();
+  counter.look(walsOf(folder), true);
+  // An object that rests is evicted, and its log is begun anew.
+  const looking = setInterval(() => counter.look(walsOf(folder)), LOOK_MS);
   await fetch(`${network.origin}/bench/begin`);
-  const result = await run({ ...base, body: bodyFor(MODEL, NATURAL, true), spreadMs: 5_000, jobsEach: JOBS_EACH });
   const jobs = CLIENTS * JOBS_EACH;
-  if (result.jobs !== jobs) throw new Error(`${jobs - result.jobs} jobs failed while counting: ${result.error ?? ""}`);
-  // Nothing is asked while it counts: the answer to whether the log has all would be counted too.
-  await pause(LOG_MS);
-  const [walsAfter, trafficAfter] = [walsOf(folder), await trafficOf(systems, network)];
+  let result: LoadResult;
+  try {
+    result = await run({ ...base, body: bodyFor(MODEL, NATURAL, true), spreadMs: 5_000, jobsEach: JOBS_EACH });
+    if (result.jobs !== jobs)
+      throw new Error(`${jobs - result.jobs} jobs failed while counting: ${result.error ?? ""}`);
+    // Nothing is asked while it counts: the answer to whether the log has all would be counted too.
+    await pause(LOG_MS);
+  } finally {
+    clearInterval(looking);
+  }
+  counter.look(walsOf(folder));
+  const trafficAfter = await trafficOf(systems, network);
   const total = (await (await fetch(`${network.origin}/bench/counts`)).json()) as Record<string, number>;
   const { size } = (await network.status()).log;
   if (size !== before + CLIENTS + jobs)
     throw new Error(`${before + CLIENTS + jobs - size} receipts came too late to count`);
   const perJob = Object.fromEntries(Object.entries(total).map(([name, count]) => [name, count / jobs]));
-  const commits = (part: string) => {
-    const changed = commitsIn(walsBefore, walsAfter, part);
-    return changed === null ? null : changed / jobs;
-  };
   const perToken = (bytes: number) => bytes / jobs / NATURAL.tokens;
   return {
     jobs,
     perJob,
-    commits: { accounts: commits("-Account/"), d1: commits("D1DatabaseObject/") },
+    commits: { accounts: counter.total("-Account/") / jobs, d1: counter.total("D1DatabaseObject/") / jobs },
     socket: {
       fromDaemon: perToken(trafficAfter.sent - trafficBefore.sent),
       toDaemon: perToken(trafficAfter.received - trafficBefore.received),
@@ -114,12 +123,4 @@ function walsOf(folder: string): Map<string, Wal | null> {
   const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
   const logs = names.filter((name) => name.endsWith(".sqlite-wal") && !name.endsWith("metadata.sqlite-wal"));
   return new Map(logs.map((name) => [name, readWal(readFileSync(join(folder, name)))]));
-}
-
-/** The mean of the logs that tell, for all of them: a log that was begun anew meanwhile is one of several that do the same. */
-function commitsIn(before: Map<string, Wal | null>, after: Map<string, Wal | null>, part: string): number | null {
-  const logs = [...after].filter(([name]) => name.includes(part));
-  const told = logs.flatMap(([name, wal]) => commitsBetween(before.get(name) ?? null, wal) ?? []);
-  if (told.length === 0) return null;
-  return (told.reduce((total, commits) => total + commits, 0) / told.length) * logs.length;
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { atTraffic, costOfMillion, type JobOperations } from "../../../bench/measure/cost.ts";
 import { median, noiseOf, percentile, ratioOf, spreadOf } from "../../../bench/measure/statistics.ts";
-import { commitsBetween, readWal } from "../../../bench/measure/wal.ts";
+import { CommitCounter, readWal } from "../../../bench/measure/wal.ts";
 
 it("takes medians, percentiles by nearest rank, and ratios round by round", () => {
   expect(median([3, 1, 2])).toBe(2);
@@ -76,9 +76,16 @@ it("counts commits in a write-ahead log and leaves out frames of the log before"
   expect(readWal(Buffer.alloc(64))).toBeNull();
 });
 
-it("tells commits between two readings only while the log goes on", () => {
-  const [one, more, anew] = [walOf(1, [true]), walOf(1, [true, false, true]), walOf(2, [true])].map(readWal);
-  expect(commitsBetween(one ?? null, more ?? null)).toBe(1);
-  expect(commitsBetween(null, more ?? null)).toBe(2);
-  expect(commitsBetween(one ?? null, anew ?? null)).toBeNull();
+it("counts commits from one reading to the next, also where a log was gone and begun anew", () => {
+  const counter = new CommitCounter();
+  const look = (bytes: Buffer | null, isFirst = false) =>
+    counter.look(new Map([["x-Account/a", bytes === null ? null : readWal(bytes)]]), isFirst);
+  look(walOf(1, [true]), true);
+  look(walOf(1, [true, false, true]));
+  look(walOf(1, [true, false, true]));
+  look(null);
+  look(walOf(2, [true]));
+  counter.look(new Map([["x-Account/b", readWal(walOf(5, [true, true]))]]));
+  expect(counter.total("-Account/")).toBe(4);
+  expect(counter.total("-Account/b")).toBe(2);
 });
