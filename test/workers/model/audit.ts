@@ -9,7 +9,7 @@ import { receiptsOfJob } from "../../../db/log.ts";
 import { verifyReceipt } from "../../../protocol/receipt.ts";
 import { readReceipt } from "../../../queues/segments.ts";
 import type { Call } from "./call.ts";
-import { mayBeForgotten, objectionTo } from "./endings.ts";
+import { isLapsed, mayBeForgotten, objectionTo } from "./endings.ts";
 import { type Job, storyOf } from "./job.ts";
 import type { Machine } from "./machine.ts";
 import { SLOTS } from "./market.ts";
@@ -75,7 +75,7 @@ function auditCall({ jobs, history }: World, { outcome, ended, started, aborted,
     if (outcome.code === "internal_error") expect(isExcused, "an excuse for an internal error").toBe(true);
     // A hold ends behind the gateway's back by its time, by a receipt, or by the word of who did not know that the job moves.
     if (outcome.code === "job_expired" && receipt === null) {
-      const hasLapsed = job !== undefined && isLapsed(job) && ended.at - started.at >= LIMITS.leaseMs;
+      const hasLapsed = job?.endings.some(isLapsed) === true && ended.at - started.at >= LIMITS.leaseMs;
       const isPlain = !hasLapsed && !history.lostBetween(started.tick, ended.tick, ["account", "scheduler"]);
       expect(
         isPlain && ended.at - started.at < GENESIS_PARAMETERS.firstTokenSlaMs,
@@ -85,18 +85,6 @@ function auditCall({ jobs, history }: World, { outcome, ended, started, aborted,
     // A relay that is lost right after it posted cannot tell the consumer any more.
     if (!isExcused) expect(receipt?.charge.nano_usd ?? 0, `the charge of job ${id}, ${outcome.code}`).toBe(0);
   }
-}
-
-/**
- * Whether the pool ended a job whose lease had lapsed. A clock that jumps makes that due in the moment in which the job would
- * have moved on.
- */
-function isLapsed({ endings }: Job): boolean {
-  return endings.some(({ type, body }) => type === "void" && (JSON.parse(body) as Release).reason === "lease_lapsed");
-}
-
-interface Release {
-  readonly reason: string;
 }
 
 function textsOf({ attempts, calls }: Job): string[] {

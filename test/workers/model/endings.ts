@@ -26,7 +26,8 @@ export function objectionTo(job: Job, history: History): string | null {
   if (ending.type === "spent") return objectionToReceipt(job, held, ending);
   if (ending.body.includes(OUT_OF_TURN)) return "it was ended by who had no say";
   const last = lastAttempt(job);
-  if (last !== undefined && owes(job, last, ending)) return `it was served and ended as ${ending.type}`;
+  if (last !== undefined && !cameTooLate(job, last, ending) && owes(job, last, ending))
+    return `it was served and ended as ${ending.type}`;
   if (ending.type === "hold_expired") return ending.at < held.expiresAt ? "it expired too early" : null;
   return last === undefined ? objectionToNothing(job, ending, history) : objectionToVoid(job, last, ending, history);
 }
@@ -52,6 +53,23 @@ function owes(job: Job, attempt: Attempt, ending: Moment): boolean {
   if (isLate && cuts.every(({ tick }) => tick > stopped.tick)) return false;
   if (word.type === "failed" && cuts.length > 0) return false;
   return cuts.every((cut) => !mayBeFree(attempt, cut) && word.at - cut.at < LIMITS.claimAfterCancelMs);
+}
+
+/**
+ * Whether the pool ended a job whose lease had lapsed. A clock that jumps makes that due in the moment in which the job would
+ * have moved on, or in which its relay takes it up.
+ */
+export function isLapsed({ type, body }: Ending): boolean {
+  return type === "void" && (JSON.parse(body) as { readonly reason: string }).reason === "lease_lapsed";
+}
+
+/** Whether an attempt reached its relay when its lease, which began after the attempt before, had lapsed. */
+function cameTooLate(job: Job, attempt: Attempt, ending: Ending): boolean {
+  const before = job.attempts
+    .filter(({ fence }) => fence < attempt.fence)
+    .map(({ received, stopped }) => stopped ?? received);
+  const since = Math.max(bornAt(job).at, ...before.map(({ at }) => at));
+  return isLapsed(ending) && attempt.received.at - since >= LIMITS.leaseMs;
 }
 
 /** Whether the daemon may have let the time pass in which it had to accept. */

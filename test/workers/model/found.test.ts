@@ -66,3 +66,14 @@ it("counts the second in which a cancel is free from when the relay hears of the
   ]);
   expect(jobs.all).toHaveLength(1);
 });
+
+it("charges nothing for a job that reached its second relay when its lease had lapsed", async () => {
+  const { jobs } = await play(clock, [
+    { do: "disturb", method: "advance", when: "after", retryable: true, hurry: true },
+    { do: "call", consumer: 0, stream: false, cap: 60, choices: 1, hurry: true },
+    { do: "pass", ms: 5_000 },
+    { do: "pass", ms: 5_000, hurry: true },
+    { do: "lose", part: "scheduler", which: 6 },
+  ]);
+  expect(jobs.all).toHaveLength(1);
+});
