@@ -122,6 +122,7 @@ function objectionToVoid(job: Job, last: Attempt, ending: Ending, history: Histo
   const { word, gone, stopped, received } = last;
   const excused =
     (word !== null && word.type !== "claim") ||
+    cameTooLate(job, last, ending) ||
     (gone !== null && gone.tick < ending.tick) ||
     cutsOf(job, ending.tick).length > 0 ||
     (stopped !== null && stopped.at - received.at >= LIMITS.acceptMs) ||

@@ -77,3 +77,14 @@ it("charges nothing for a job that reached its second relay when its lease had l
   ]);
   expect(jobs.all).toHaveLength(1);
 });
+
+it("charges nothing for a job whose second attempt was given out as its lease lapsed, after the first had failed", async () => {
+  const { jobs } = await play(clock, [
+    { do: "disturb", method: "advance", when: "before", retryable: true, hurry: true },
+    { do: "call", consumer: 0, stream: false, cap: null, choices: 1 },
+    { do: "fail", which: 0, code: "engine_error", hurry: true },
+    { do: "pass", ms: 5_000 },
+    { do: "lose", part: "scheduler", which: 5, hurry: true },
+  ]);
+  expect(jobs.all).toHaveLength(1);
+});
