@@ -100,12 +100,13 @@ describe("npm start", () => {
     expect((await stat(join(state, "edge.env"))).mode & 0o777).toBe(0o600);
     const account = expect.stringMatching(/^[0-9A-Za-z]{22}$/);
     const apiKey = expect.stringMatching(/^tm_[0-9A-Za-z]+$/);
-    const { adminKey } = await dev();
-    expect(adminKey).toMatch(/^admin_[0-9a-f]{48}$/);
+    const { adminKey, secondAdminKey } = await dev();
+    for (const key of [adminKey, secondAdminKey]) expect(key).toMatch(/^admin_[0-9a-f]{48}$/);
     expect(await dev()).toEqual({
       url: `http://127.0.0.1:${port}`,
       apiKey: printed(/key {8}(\S+)/),
       adminKey,
+      secondAdminKey,
       consumer: { account, apiKey: (await dev()).apiKey },
       provider: { account, apiKey, daemon: expect.stringMatching(/^[1-9A-HJ-NP-Za-km-z]{43,44}$/) },
       operator: { adminKey },

@@ -110,7 +110,7 @@ admin.openapi(putCatalogModel, async (c) => {
     return problem(c, refuse("invalid_request", { detail: "id: must be the id of the path.", param: "id" }));
   }
   await putModel(c.env.DB, row);
-  emit("model_put", { model: row.id, request_id: c.var.requestId });
+  emit("model_put", { model: row.id, operator: c.var.operator, request_id: c.var.requestId });
   return c.json(row, 200);
 });
 
@@ -125,7 +125,7 @@ admin.openapi(postAccount, async (c) => {
   const answer = await onAccount(c.env, account, (object) => object.open({ account, key, starter }));
   if (!answer.ok) return problem(c, answer.refusal);
   const { opened } = answer.value;
-  emit("account_opened", { account, opened, request_id: c.var.requestId });
+  emit("account_opened", { account, opened, operator: c.var.operator, request_id: c.var.requestId });
   return c.json({ account, api_key: formatApiKey(account, secret, edgeKey), opened }, opened ? 201 : 200);
 });
 
@@ -144,7 +144,14 @@ admin.openapi(postCredit, async (c) => {
   };
   const result = await onAccount(c.env, account, (object) => object.credit(command));
   if (result.type === "refused") return problem(c, result.refusal);
-  emit("account_credited", { account, credit: id, kind, amount, request_id: c.var.requestId });
+  emit("account_credited", {
+    account,
+    credit: id,
+    kind,
+    amount,
+    operator: c.var.operator,
+    request_id: c.var.requestId,
+  });
   return c.json({ seq: result.seq }, 200);
 });
 
@@ -164,7 +171,7 @@ admin.openapi(getDeadLetters, async (c) => {
 admin.openapi(resolveLetter, async (c) => {
   const letter = await resolveDeadLetter(c.env.DB, c.req.valid("param").id, Date.now());
   if (letter === null) return problem(c, refuse("dead_letter_not_found"));
-  emit("dead_letter_resolved", { dead_letter: letter.id, request_id: c.var.requestId });
+  emit("dead_letter_resolved", { dead_letter: letter.id, operator: c.var.operator, request_id: c.var.requestId });
   return c.json(shownLetter(letter), 200);
 });
 
