@@ -24,7 +24,7 @@ import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
 import { answers, byAdmin, byAdminWithJson, named, newApi, problems, takes } from "./app.ts";
-import { readPlace, writePlace } from "./dead-letter-cursor.ts";
+import { BAD_CURSOR, readPlace, writePlace } from "./time-cursor.ts";
 
 const ACCOUNT_DOMAIN = "tollmill/admin-account/v1";
 const SECRET_DOMAIN = "tollmill/admin-secret/v1";
@@ -158,10 +158,7 @@ admin.openapi(postCredit, async (c) => {
 admin.openapi(getDeadLetters, async (c) => {
   const { cursor, limit = LIMITS.pageRows } = c.req.valid("query");
   const after = cursor === undefined ? undefined : readPlace(cursor);
-  if (after === null) {
-    const detail = "cursor: must be the `next` of the page before.";
-    return problem(c, refuse("invalid_request", { detail, param: "cursor" }));
-  }
+  if (after === null) return problem(c, BAD_CURSOR);
   const letters = await listDeadLetters(c.env.DB, { limit, ...(after === undefined ? {} : { after }) });
   const oldest = letters.at(-1);
   const next = oldest === undefined || letters.length < limit ? null : writePlace(oldest);
