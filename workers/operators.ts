@@ -18,8 +18,10 @@ const KEY_CHARACTERS = 8;
 /** Each call is held against every one of them. */
 const MOST_OPERATORS = 32;
 
-const ENTRY = new RegExp(`^([a-z0-9][a-z0-9-]{0,31}):([^\\s:]{${KEY_CHARACTERS},})$`);
-const BARE = new RegExp(`^[^\\s:]{${KEY_CHARACTERS},}$`);
+/** Visible ASCII, as a header carries it, but the colon. */
+const KEY = `[!-9;-~]{${KEY_CHARACTERS},}`;
+const ENTRY = new RegExp(`^([a-z0-9][a-z0-9-]{0,31}):(${KEY})$`);
+const BARE = new RegExp(`^${KEY}$`);
 
 /**
  * Reads operators: either one key, whose operator is called `admin`, or entries `name:key` with blanks or line ends
@@ -39,7 +41,7 @@ function parseEntry(entry: string, index: number): Operator {
   if (name !== undefined && key !== undefined) return { name, key };
   throw new OperatorsError(
     `must be a key of 8 characters or more, or entries \`name:key\`: entry ${index + 1} has no name of a-z 0-9 -, or a key ` +
-      "that is too short or has a colon.",
+      "that is too short or has a colon or letters beyond ASCII.",
   );
 }
 

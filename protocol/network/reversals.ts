@@ -5,12 +5,12 @@ import { LIMITS } from "../../core/limits.ts";
 import { accountId, clientId, jobId } from "../ids.ts";
 import { credits, personText, queryLimit, time, usd } from "./common.ts";
 
-const STATES = ["proposed", "approved", "reversed", "refused", "declined", "expired"] as const;
+export const REVERSAL_STATES = ["proposed", "approved", "reversed", "refused", "declined", "expired"] as const;
 
-export const reversalId = clientId.meta({
-  description: "The same id never proposes twice.",
-  example: "empty-answer-1",
-});
+/** It stands in paths, where dots alone would mean something else. */
+export const reversalId = clientId
+  .refine((id) => /^[A-Za-z0-9]/.test(id), "must begin with a letter or a digit")
+  .meta({ description: "The same id never proposes twice.", example: "empty-answer-1" });
 
 export const proposeReversal = z.strictObject({
   id: reversalId,
@@ -31,7 +31,7 @@ export const reversal = z.object({
   reason: z.string().meta({ example: "the answer was empty" }),
   amount: credits.meta({ description: "The credits that the receipt charged: what is given back.", example: "40.000" }),
   amount_usd: usd.meta({ description: "The same in USD.", example: "0.000040000" }),
-  state: z.enum(STATES).meta({
+  state: z.enum(REVERSAL_STATES).meta({
     description:
       "`proposed` until another operator decides, or until `expires_at`, when it is `expired`; then `approved` until its " +
       "account has answered, and `reversed` or `refused`; or `declined`.",
@@ -57,7 +57,7 @@ export const reversal = z.object({
 });
 
 export const reversalQuery = z.object({
-  state: z.enum(STATES).optional().meta({ description: "Only those in this state." }),
+  state: z.enum(REVERSAL_STATES).optional().meta({ description: "Only those in this state." }),
   cursor: z.string().max(128).optional().meta({ description: "The `next` of the page before." }),
   limit: queryLimit.optional(),
 });

@@ -163,6 +163,16 @@ describe("npm start", () => {
     expect(JSON.parse(text)).toMatchObject({ held: "0.000", open_jobs: 0 });
   });
 
+  it("lets its two operators take the first receipt back", async () => {
+    const { consumer, secondAdminKey } = await dev();
+    const [before, job] = [await available(), printed(/receipts verify (\S+)/)];
+    const what = ["propose", consumer.account, job, "--id", "first", "--reason", "a test"];
+    expect(await tollmill("admin", "reversals", ...what)).toContain("2.880 credits");
+    const approved = ["approve", "first", "--yes", "--key", secondAdminKey];
+    expect(await tollmill("admin", "reversals", ...approved)).toMatch(/Reversed by entry \d+, approved by second/);
+    expect(await available()).toBe(before + FIRST_COST);
+  });
+
   it("logs neither prompts nor answers nor keys", async () => {
     const { apiKey, adminKey, provider } = await dev();
     const logs = (await readdir(state)).filter((name) => name.endsWith(".log"));

@@ -24,6 +24,8 @@ it.each([
   [{ ADMIN_KEY: "seven-k" }, /secret ADMIN_KEY must be a key of 8 characters or more/],
   [{ ADMIN_KEY: "alice:key-of-alice key-of-bob" }, /secret ADMIN_KEY .*: entry 2 has no name/],
   [{ ADMIN_KEY: "alice:key-of-alice bob:short" }, /secret ADMIN_KEY .*: entry 2 has no name/],
+  [{ ADMIN_KEY: "alice:key:of:alice" }, /secret ADMIN_KEY .*: entry 1 has no name/],
+  [{ ADMIN_KEY: "alice:schlüssel" }, /secret ADMIN_KEY .*: entry 1 has no name .*ASCII/],
   [{ ADMIN_KEY: "Alice:key-of-alice" }, /secret ADMIN_KEY .*: entry 1 has no name/],
   [{ ADMIN_KEY: "alice:key-of-alice\nalice:key-of-bob" }, /secret ADMIN_KEY names the operator alice twice/],
   [{ ADMIN_KEY: "alice:one-and-same bob:one-and-same" }, /secret ADMIN_KEY gives alice and bob the same key/],
