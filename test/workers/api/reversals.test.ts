@@ -170,12 +170,29 @@ it("refuses to propose what charged nothing, is not over or was taken back, and 
   const { account, job, body } = await charged();
   const open = await holdJob(account);
   const none = newJobId(Date.now(), new Uint8Array(10));
-  for (const other of [{ job: open }, { job: none }, { account: "0".repeat(22) }]) {
+  const failed = await holdJob(account);
+  await settleJob(account, failed, undefined, "failed");
+  for (const other of [{ job: open }, { job: none }, { job: failed }, { account: "0".repeat(22) }]) {
     expect(codeOf(await propose({ ...body, ...other }))).toEqual([409, "nothing_to_reverse"]);
   }
   await account.object.reverse({ job, reason: "a check failed", by: ["check:digest"] });
   expect(codeOf(await propose(body))).toEqual([409, "already_reversed"]);
   expect((await ask("", { key: ALICE })).json.data).toEqual([]);
+});
+
+it.each([
+  [{ id: ".." }, "id"],
+  [{ id: "a/b" }, "id"],
+  [{ account: "me" }, "account"],
+  [{ job: "x" }, "job"],
+  [{ reason: "" }, "reason"],
+  [{ reason: "x".repeat(257) }, "reason"],
+  [{ reason: "\ud800" }, "reason"],
+  [{ by: ["alice", "bob"] }, "by"],
+])("refuses a proposal with %j", async (change, param) => {
+  const right = { id: "r-1", account: "0".repeat(22), job: "0".repeat(22), reason: "x" };
+  const { status, json } = await propose({ ...right, ...change });
+  expect([status, json.code, json.param]).toEqual([400, "invalid_request", param]);
 });
 
 it("says where another reversal was first, or what the account had against it", async () => {
