@@ -77,6 +77,12 @@ export const ERRORS = {
   daemon_not_found: row(404, "not_found_error", "This account has no such daemon.", "GET /api/v1/daemons lists yours."),
   key_not_found: row(404, "not_found_error", "This account has no such key.", "GET /api/v1/keys lists yours."),
   account_not_found: row(404, "not_found_error", "There is no such account.", "Check the account id."),
+  reversal_not_found: row(
+    404,
+    "not_found_error",
+    "There is no such proposal of a reversal.",
+    "GET /api/v1/admin/reversals lists them.",
+  ),
   dead_letter_not_found: row(
     404,
     "not_found_error",
@@ -105,6 +111,13 @@ export const ERRORS = {
   ),
   forbidden: row(403, "permission_error", "The key may not do this.", "Use a key of the account or role that may."),
 
+  second_operator_needed: row(
+    403,
+    "permission_error",
+    "A reversal needs another operator than the one who proposed it.",
+    "Let another operator approve it: the secret ADMIN_KEY names them, as entries `name:key`.",
+  ),
+
   // Money.
   insufficient_credits: row(
     402,
@@ -129,6 +142,18 @@ export const ERRORS = {
     "conflict_error",
     "The job has no receipt that charged anything.",
     "Only a charge can be taken back: GET /api/v1/jobs/{id} tells how the job ended.",
+  ),
+  already_reversed: row(
+    409,
+    "conflict_error",
+    "The job's receipt was taken back before.",
+    "Nothing is left to do: a receipt is taken back whole and once.",
+  ),
+  reversal_closed: row(
+    409,
+    "conflict_error",
+    "The proposal is not open any more.",
+    "GET /api/v1/admin/reversals/{id} tells how it ended; propose the reversal anew under another id if it is still due.",
   ),
   transfer_to_self: row(
     400,

@@ -1,5 +1,7 @@
 /** Every bound that is not a rule of the market, with its arithmetic. Rules are in `parameters.ts`. */
 
+import { DAY_MS } from "./time.ts";
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND_MS = 1_000;
@@ -83,6 +85,8 @@ export const LIMITS = {
   keyNameCharacters: 64,
   /** Why something was done that an operator answers for. */
   reasonCharacters: 256,
+  /** A proposal to reverse a receipt waits this long for a second operator. */
+  reversalProposalMs: 7 * DAY_MS,
   /** Models that one key may be bound to: at 128 characters each, 8 KiB of its row. */
   keyModels: 64,
   /** How long the secret from before a rotation may still be taken: a week, and a day unless a call says otherwise. */

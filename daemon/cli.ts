@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { TIERS } from "../protocol/daemon/messages.ts";
 import { addKeys, addUsage } from "./account-commands.ts";
+import { addAdmin } from "./admin-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
@@ -140,6 +141,7 @@ function describe(
     .action(async (source: string, _flags, command: Command) => {
       done(await verify(context, source, command.optsWithGlobals<VerifyFlags>()));
     });
+  addAdmin(program, context, done);
   return program;
 }
 

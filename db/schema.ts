@@ -9,10 +9,12 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { Backing } from "../core/account/lots.ts";
+import type { AccountId, JobId } from "../core/ids.ts";
 import type { Lane } from "../core/lanes.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Quantization } from "../core/pricing.ts";
 import type { Side } from "../core/receipt/rollup.ts";
+import type { Millicredits, NanoUsd } from "../core/units.ts";
 import type { CatalogModel } from "../protocol/catalog.ts";
 import type { Tier } from "../protocol/daemon/messages.ts";
 
@@ -135,6 +137,45 @@ export const rollups = sqliteTable(
     check("rollups_nano_usd", sql`abs(${table.nano_usd}) <= 9000000000000000`),
     check("rollups_millicredits", sql`abs(${table.millicredits}) <= 9000000000000000`),
     check("rollups_receipts", sql`${table.receipts} > 0`),
+  ],
+);
+
+/**
+ * Reversals that an operator proposed, and what became of them. Who proposed one never approved it. `approved` says that
+ * its account may not have carried it out yet; a proposal that nobody decided on in time has expired without a change
+ * of its row. WITHOUT ROWID.
+ */
+export const reversals = sqliteTable(
+  "reversals",
+  {
+    id: text().primaryKey(),
+    account: text().$type<AccountId>().notNull(),
+    job: text().$type<JobId>().notNull(),
+    reason: text().notNull(),
+    /** What the receipt charged, and the reversal would give back. */
+    nano_usd: integer().$type<NanoUsd>().notNull(),
+    millicredits: integer().$type<Millicredits>().notNull(),
+    state: text().$type<"proposed" | "approved" | "declined" | "reversed" | "refused">().notNull(),
+    proposed_by: text().notNull(),
+    proposed_at: integer().notNull(),
+    approved_by: text(),
+    approved_at: integer(),
+    declined_by: text(),
+    declined_at: integer(),
+    /** The reversal's entry in the account's chain. */
+    seq: integer(),
+    /** What the account said: `reversed`, or the code of what stood against it. */
+    outcome: text(),
+  },
+  (table) => [
+    check("reversals_state", sql`${table.state} IN ('proposed', 'approved', 'declined', 'reversed', 'refused')`),
+    check("reversals_two", sql`${table.approved_by} IS NULL OR ${table.approved_by} <> ${table.proposed_by}`),
+    check(
+      "reversals_approved",
+      sql`(${table.state} IN ('approved', 'reversed', 'refused')) = (${table.approved_by} IS NOT NULL)`,
+    ),
+    check("reversals_declined", sql`(${table.state} = 'declined') = (${table.declined_by} IS NOT NULL)`),
+    check("reversals_amounts", sql`${table.nano_usd} >= 0 AND ${table.millicredits} >= 0`),
   ],
 );
 

@@ -113,6 +113,7 @@ async function bringUp(progress: Progress): Promise<void> {
     url,
     apiKey: consumer.apiKey,
     adminKey: secrets.ADMIN_KEY,
+    secondAdminKey: secrets.SECOND_ADMIN_KEY,
     consumer,
     provider: { ...provider, daemon },
     operator: { adminKey: secrets.ADMIN_KEY },

@@ -3,6 +3,7 @@
 import { type Parameters, parseParameters } from "../core/parameters.ts";
 import { hexToBytes } from "../core/receipt/canonical.ts";
 import { REGION } from "../protocol/internal/names.ts";
+import { type Operator, OperatorsError, parseOperators } from "./operators.ts";
 
 export interface Config {
   /** The network's name: part of every receipt. */
@@ -13,8 +14,8 @@ export interface Config {
   readonly shards: number;
   /** 32 bytes: the root of every MAC that the edge makes. */
   readonly edgeKey: Uint8Array;
-  /** The operator's bearer token. */
-  readonly adminKey: string;
+  /** Who may call the operators' routes: one or more, no two with the same name or key. */
+  readonly operators: readonly Operator[];
   readonly parameters: Parameters;
 }
 
@@ -27,7 +28,6 @@ export class ConfigError extends Error {
 type Settings = Env & { readonly TOLLMILL_PARAMETERS?: string };
 
 const MAX_SHARDS = 1_024;
-const ADMIN_KEY_CHARACTERS = 8;
 
 const read = new WeakMap<object, Config>();
 
@@ -47,7 +47,7 @@ export function readConfig(env: Settings): Config {
     region: variable("TOLLMILL_REGION", env.TOLLMILL_REGION, REGION, "a name of a-z 0-9 -, at most 32 long"),
     shards: shards(env.RELAY_SHARDS),
     edgeKey: hexToBytes(secret("EDGE_KEY", env.EDGE_KEY, /^[0-9a-f]{64}$/, "64 hex digits (openssl rand -hex 32)")),
-    adminKey: secret("ADMIN_KEY", env.ADMIN_KEY, new RegExp(`^\\S{${ADMIN_KEY_CHARACTERS},}$`), "8 characters or more"),
+    operators: readOperators(env.ADMIN_KEY),
     parameters: parameters(env.TOLLMILL_PARAMETERS),
   });
 }
@@ -60,6 +60,15 @@ function variable(name: string, value: unknown, form: RegExp, what: string): str
 function secret(name: string, value: unknown, form: RegExp, what: string): string {
   if (typeof value === "string" && form.test(value)) return value;
   throw new ConfigError(`The secret ${name} must be ${what}. Set it with \`wrangler secret put ${name}\`.`);
+}
+
+function readOperators(value: unknown): readonly Operator[] {
+  try {
+    return parseOperators(typeof value === "string" ? value : "");
+  } catch (error) {
+    if (!(error instanceof OperatorsError)) throw error;
+    throw new ConfigError(`The secret ADMIN_KEY ${error.message} Set it with \`wrangler secret put ADMIN_KEY\`.`);
+  }
 }
 
 function shards(value: unknown): number {

@@ -1,12 +1,17 @@
 /** What every command is given. */
 
-import { readSettings, type Settings } from "../network/settings.ts";
+import { readAdminSettings, readSettings, type Settings } from "../network/settings.ts";
 import type { Terminal } from "../output/terminal.ts";
 
 export interface GlobalFlags {
   readonly url?: string;
   readonly apiKey?: string;
   readonly json?: boolean;
+}
+
+/** Flags of operators' commands. */
+export interface AdminFlags extends GlobalFlags {
+  readonly key?: string;
 }
 
 export interface Context {
@@ -19,4 +24,8 @@ export interface Context {
 
 export function settingsOf(context: Context, flags: GlobalFlags): Promise<Settings> {
   return readSettings({ flags, env: context.env, folder: context.folder });
+}
+
+export function adminSettingsOf(context: Context, flags: AdminFlags): Promise<Settings> {
+  return readAdminSettings({ flags, env: context.env, folder: context.folder });
 }

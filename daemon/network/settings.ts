@@ -7,11 +7,17 @@ import { EXIT, Failure, systemCode } from "../failure.ts";
 
 export interface Settings {
   readonly url: string;
+  /** What is sent as the bearer token: an account's key, or an operator's. */
   readonly apiKey: string | null;
 }
 
 export interface SettingsSources {
-  readonly flags: { readonly url?: string | undefined; readonly apiKey?: string | undefined };
+  readonly flags: {
+    readonly url?: string | undefined;
+    readonly apiKey?: string | undefined;
+    /** An operator's. */
+    readonly key?: string | undefined;
+  };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly folder: string;
 }
@@ -19,21 +25,39 @@ export interface SettingsSources {
 const DEFAULT_URL = "http://127.0.0.1:8787";
 /** What `npm start` writes for the network that it runs. */
 const DEV_FILE = join(".tollmill", "dev.json");
-const dev = z.object({ url: z.string(), apiKey: z.string() });
+const dev = z.object({ url: z.string(), apiKey: z.string(), adminKey: z.string().optional() });
+type Dev = z.infer<typeof dev>;
 
 /** Flags go before the environment, and that before the local network of the current folder. */
-export async function readSettings({ flags, env, folder }: SettingsSources): Promise<Settings> {
+export async function readSettings(sources: SettingsSources): Promise<Settings> {
+  const key = sources.flags.apiKey ?? nonEmpty(sources.env["TOLLMILL_API_KEY"]);
+  return await choose(sources, key === undefined ? null : checkedKey(key), ({ apiKey }) => apiKey);
+}
+
+/** The same with an operator's key, without which the commands of operators ask nothing. */
+export async function readAdminSettings(sources: SettingsSources): Promise<Settings> {
+  const key = sources.flags.key ?? nonEmpty(sources.env["TOLLMILL_ADMIN_KEY"]);
+  const checked = key === undefined ? null : checkedAdminKey(key);
+  const settings = await choose(sources, checked, ({ adminKey }) => adminKey ?? null);
+  if (settings.apiKey !== null) return settings;
+  throw new Failure(EXIT.usage, "An operator's key is missing. Give it with --key or TOLLMILL_ADMIN_KEY.");
+}
+
+async function choose(
+  { flags, env, folder }: SettingsSources,
+  key: string | null,
+  keyOf: (local: Dev) => string | null,
+): Promise<Settings> {
   const named = flags.url ?? nonEmpty(env["TOLLMILL_URL"]);
-  const key = flags.apiKey ?? nonEmpty(env["TOLLMILL_API_KEY"]) ?? null;
-  if (named !== undefined && key !== null) return { url: checkedUrl(named), apiKey: checkedKey(key) };
+  if (named !== undefined && key !== null) return { url: checkedUrl(named), apiKey: key };
   const local = await readDev(join(folder, DEV_FILE));
   const url = checkedUrl(named ?? local?.url ?? DEFAULT_URL);
   // The local network's key is of no use to another network, and none of its business.
-  const localKey = local !== null && checkedUrl(local.url) === url ? local.apiKey : null;
-  return { url, apiKey: key === null ? localKey : checkedKey(key) };
+  const localKey = local !== null && checkedUrl(local.url) === url ? keyOf(local) : null;
+  return { url, apiKey: key ?? localKey };
 }
 
-async function readDev(path: string): Promise<z.infer<typeof dev> | null> {
+async function readDev(path: string): Promise<Dev | null> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -69,6 +93,16 @@ function checkedKey(key: string): string {
     throw new Failure(
       EXIT.usage,
       "--api-key: an API key begins with tm_ and has only letters and digits. Copy it whole.",
+    );
+  }
+  return key;
+}
+
+function checkedAdminKey(key: string): string {
+  if (!/^[!-9;-~]{8,}$/.test(key)) {
+    throw new Failure(
+      EXIT.usage,
+      "--key: an operator's key has 8 or more visible characters and no colon. Copy what stands behind the name.",
     );
   }
   return key;

@@ -180,9 +180,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return this.#books?.ledger.void(job, reason, fence, Date.now()) ?? { type: "unknown_job" };
   }
 
-  async receipt(job: JobId): Promise<string | null> {
+  async receipt(job: JobId, which: "receipt" | "reversal" = "receipt"): Promise<string | null> {
     const ended = this.#books?.ledger.ending(job) ?? null;
-    return ended?.type === "spent" ? ended.body : null;
+    if (this.#books === null || ended?.type !== "spent") return null;
+    const { store } = this.#books.ledger;
+    return which === "receipt" ? ended.body : (store.reversalOf(job, ended.seq)?.body ?? null);
   }
 
   async advance(job: JobId, fence: number): Promise<boolean> {

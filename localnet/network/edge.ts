@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Started, start, waitUntil } from "./processes.ts";
-import { type Secrets, writePrivate } from "./state.ts";
+import { edgeSecrets, type Secrets, writePrivate } from "./state.ts";
 
 const READY_MS = 60_000;
 
@@ -51,9 +51,10 @@ export async function migrate({ root, folder }: Pick<EdgeOptions, "root" | "fold
 /** Starts the edge, waits until it answers, and gives its URL. */
 export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOptions): Promise<string> {
   const envFile = join(folder, "edge.env");
+  const variables = edgeSecrets(secrets);
   await writePrivate(
     envFile,
-    Object.entries(secrets)
+    Object.entries(variables)
       .map(([name, value]) => `${name}=${value}\n`)
       .join(""),
   );
@@ -64,7 +65,7 @@ export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOp
   const edge = start("The edge", args, {
     cwd: root,
     // The environment would go before the file.
-    env: { ...without(process.env, Object.keys(secrets)), ...QUIET },
+    env: { ...without(process.env, Object.keys(variables)), ...QUIET },
     logFile: join(folder, "edge.log"),
   });
   onStart(edge);

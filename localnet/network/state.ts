@@ -6,8 +6,19 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
-const secretsShape = z.strictObject({ NETWORK_SEED: hex32, EDGE_KEY: hex32, ADMIN_KEY: z.string().min(8) });
+const adminKey = z.string().min(8);
+const secretsShape = z.strictObject({
+  NETWORK_SEED: hex32,
+  EDGE_KEY: hex32,
+  ADMIN_KEY: adminKey,
+  /** Networks from before there were two operators have none; they get it when they start again. */
+  SECOND_ADMIN_KEY: adminKey.default(newAdminKey),
+});
 export type Secrets = z.infer<typeof secretsShape>;
+
+function newAdminKey(): string {
+  return `admin_${randomBytes(24).toString("hex")}`;
+}
 
 /** Makes the folder, empty when `fresh`. */
 export async function openFolder(folder: string, fresh: boolean): Promise<void> {
@@ -21,16 +32,28 @@ export async function loadSecrets(folder: string): Promise<Secrets> {
   const text = await readFile(file, "utf8").catch(() => null);
   if (text !== null) {
     const known = parseSecrets(text);
-    if (known !== null) return known;
+    if (known !== null) return await keep(file, known, text);
     throw new Error(`${file} is damaged. Run \`npm start -- --fresh\` to begin anew.`);
   }
   const made: Secrets = {
     NETWORK_SEED: randomBytes(32).toString("hex"),
     EDGE_KEY: randomBytes(32).toString("hex"),
-    ADMIN_KEY: `admin_${randomBytes(24).toString("hex")}`,
+    ADMIN_KEY: newAdminKey(),
+    SECOND_ADMIN_KEY: newAdminKey(),
   };
-  await writePrivate(file, `${JSON.stringify(made, null, 2)}\n`);
-  return made;
+  return await keep(file, made);
+}
+
+/** Writes the secrets, unless the file says the same already. */
+async function keep(file: string, secrets: Secrets, before: string | null = null): Promise<Secrets> {
+  const text = `${JSON.stringify(secrets, null, 2)}\n`;
+  if (text !== before) await writePrivate(file, text);
+  return secrets;
+}
+
+/** The secrets as the edge is given them: its operators are `admin` and `second`. */
+export function edgeSecrets({ ADMIN_KEY, SECOND_ADMIN_KEY, ...others }: Secrets): Record<string, string> {
+  return { ...others, ADMIN_KEY: `admin:${ADMIN_KEY} second:${SECOND_ADMIN_KEY}` };
 }
 
 function parseSecrets(text: string): Secrets | null {
@@ -45,7 +68,10 @@ function parseSecrets(text: string): Secrets | null {
 export interface DevFile {
   readonly url: string;
   readonly apiKey: string;
+  /** Of the operator `admin`. */
   readonly adminKey: string;
+  /** Of the operator `second`: a reversal needs both. */
+  readonly secondAdminKey: string;
   readonly consumer: { readonly account: string; readonly apiKey: string };
   readonly provider: { readonly account: string; readonly apiKey: string; readonly daemon: string };
   readonly operator: { readonly adminKey: string };

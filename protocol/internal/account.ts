@@ -225,8 +225,8 @@ export interface AccountRpc {
   post(facts: JobFacts): Promise<PostResult>;
   /** Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts. */
   void(job: JobId, reason: string, fence?: number | null): Promise<VoidResult>;
-  /** The body of the receipt that ended a job, or null. Changes nothing. */
-  receipt(job: JobId): Promise<string | null>;
+  /** The body of the receipt that ended a job, or of the one that took that back; or null. Changes nothing. */
+  receipt(job: JobId, which?: "receipt" | "reversal"): Promise<string | null>;
   /**
    * A later attempt takes a job over: from now on an earlier one can neither post nor void it. False when the hold has
    * ended, and the attempt must not be made.

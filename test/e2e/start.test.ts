@@ -100,12 +100,13 @@ describe("npm start", () => {
     expect((await stat(join(state, "edge.env"))).mode & 0o777).toBe(0o600);
     const account = expect.stringMatching(/^[0-9A-Za-z]{22}$/);
     const apiKey = expect.stringMatching(/^tm_[0-9A-Za-z]+$/);
-    const { adminKey } = await dev();
-    expect(adminKey).toMatch(/^admin_[0-9a-f]{48}$/);
+    const { adminKey, secondAdminKey } = await dev();
+    for (const key of [adminKey, secondAdminKey]) expect(key).toMatch(/^admin_[0-9a-f]{48}$/);
     expect(await dev()).toEqual({
       url: `http://127.0.0.1:${port}`,
       apiKey: printed(/key {8}(\S+)/),
       adminKey,
+      secondAdminKey,
       consumer: { account, apiKey: (await dev()).apiKey },
       provider: { account, apiKey, daemon: expect.stringMatching(/^[1-9A-HJ-NP-Za-km-z]{43,44}$/) },
       operator: { adminKey },
@@ -160,6 +161,16 @@ describe("npm start", () => {
     const { url, provider } = await dev();
     const text = await tollmill("balance", "--json", "--url", url, "--api-key", provider.apiKey);
     expect(JSON.parse(text)).toMatchObject({ held: "0.000", open_jobs: 0 });
+  });
+
+  it("lets its two operators take the first receipt back", async () => {
+    const { consumer, secondAdminKey } = await dev();
+    const [before, job] = [await available(), printed(/receipts verify (\S+)/)];
+    const what = ["propose", consumer.account, job, "--id", "first", "--reason", "a test"];
+    expect(await tollmill("admin", "reversals", ...what)).toContain("2.880 credits");
+    const approved = ["approve", "first", "--yes", "--key", secondAdminKey];
+    expect(await tollmill("admin", "reversals", ...approved)).toMatch(/Reversed by entry \d+, approved by second/);
+    expect(await available()).toBe(before + FIRST_COST);
   });
 
   it("logs neither prompts nor answers nor keys", async () => {

@@ -24,7 +24,7 @@ import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
 import { answers, byAdmin, byAdminWithJson, named, newApi, problems, takes } from "./app.ts";
-import { readPlace, writePlace } from "./dead-letter-cursor.ts";
+import { BAD_CURSOR, readPlace, writePlace } from "./time-cursor.ts";
 
 const ACCOUNT_DOMAIN = "tollmill/admin-account/v1";
 const SECRET_DOMAIN = "tollmill/admin-secret/v1";
@@ -110,7 +110,7 @@ admin.openapi(putCatalogModel, async (c) => {
     return problem(c, refuse("invalid_request", { detail: "id: must be the id of the path.", param: "id" }));
   }
   await putModel(c.env.DB, row);
-  emit("model_put", { model: row.id, request_id: c.var.requestId });
+  emit("model_put", { model: row.id, operator: c.var.operator, request_id: c.var.requestId });
   return c.json(row, 200);
 });
 
@@ -125,7 +125,7 @@ admin.openapi(postAccount, async (c) => {
   const answer = await onAccount(c.env, account, (object) => object.open({ account, key, starter }));
   if (!answer.ok) return problem(c, answer.refusal);
   const { opened } = answer.value;
-  emit("account_opened", { account, opened, request_id: c.var.requestId });
+  emit("account_opened", { account, opened, operator: c.var.operator, request_id: c.var.requestId });
   return c.json({ account, api_key: formatApiKey(account, secret, edgeKey), opened }, opened ? 201 : 200);
 });
 
@@ -144,17 +144,21 @@ admin.openapi(postCredit, async (c) => {
   };
   const result = await onAccount(c.env, account, (object) => object.credit(command));
   if (result.type === "refused") return problem(c, result.refusal);
-  emit("account_credited", { account, credit: id, kind, amount, request_id: c.var.requestId });
+  emit("account_credited", {
+    account,
+    credit: id,
+    kind,
+    amount,
+    operator: c.var.operator,
+    request_id: c.var.requestId,
+  });
   return c.json({ seq: result.seq }, 200);
 });
 
 admin.openapi(getDeadLetters, async (c) => {
   const { cursor, limit = LIMITS.pageRows } = c.req.valid("query");
   const after = cursor === undefined ? undefined : readPlace(cursor);
-  if (after === null) {
-    const detail = "cursor: must be the `next` of the page before.";
-    return problem(c, refuse("invalid_request", { detail, param: "cursor" }));
-  }
+  if (after === null) return problem(c, BAD_CURSOR);
   const letters = await listDeadLetters(c.env.DB, { limit, ...(after === undefined ? {} : { after }) });
   const oldest = letters.at(-1);
   const next = oldest === undefined || letters.length < limit ? null : writePlace(oldest);
@@ -164,7 +168,7 @@ admin.openapi(getDeadLetters, async (c) => {
 admin.openapi(resolveLetter, async (c) => {
   const letter = await resolveDeadLetter(c.env.DB, c.req.valid("param").id, Date.now());
   if (letter === null) return problem(c, refuse("dead_letter_not_found"));
-  emit("dead_letter_resolved", { dead_letter: letter.id, request_id: c.var.requestId });
+  emit("dead_letter_resolved", { dead_letter: letter.id, operator: c.var.operator, request_id: c.var.requestId });
   return c.json(shownLetter(letter), 200);
 });
 

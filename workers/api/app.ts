@@ -15,6 +15,8 @@ import { configOf } from "../config.ts";
 import { type HttpEnv, problem } from "../http.ts";
 
 type KeyedEnv = HttpEnv & { Variables: { key: ApiKey } };
+/** With the name of the operator who calls. */
+type OperatorEnv = HttpEnv & { Variables: { operator: string } };
 
 /** An app for one noun; the index mounts them all. What a schema turns down is answered with the parameter's name. */
 export function newApi(): OpenAPIHono<HttpEnv> {
@@ -48,10 +50,11 @@ export function offeredProtocols(header: string | undefined): string[] {
   return header === undefined ? [] : header.split(",").map((name) => name.trim());
 }
 
-/** Lets the operator pass. */
-const withAdmin = createMiddleware<HttpEnv>(async (c, next) => {
+/** Lets an operator pass. */
+const withAdmin = createMiddleware<OperatorEnv>(async (c, next) => {
   const admin = authenticateAdmin(c.req.header("authorization"), configOf(c.env));
   if (!admin.ok) return problem(c, admin.refusal);
+  c.set("operator", admin.value);
   c.header("cache-control", "no-store");
   return next();
 });

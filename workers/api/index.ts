@@ -11,6 +11,7 @@ import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
+import { reversals } from "./reversals.ts";
 import { status } from "./status.ts";
 import { transfers } from "./transfers.ts";
 import { usage } from "./usage.ts";
@@ -31,5 +32,6 @@ for (const noun of [
   connect,
   status,
   admin,
+  reversals,
 ])
   api.route("/", noun);

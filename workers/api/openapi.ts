@@ -20,7 +20,7 @@ const TAGS = [
   { name: "Receipts", description: "The network's signed record of each job." },
   { name: "Supply", description: "Daemons: the GPUs that serve." },
   { name: "Network", description: "What everybody may see." },
-  { name: "Operations", description: "The operator's calls." },
+  { name: "Operations", description: "The operators' calls." },
 ];
 
 // OpenAPI 3.1 names a licence by its SPDX id; the library knows 3.0's type only.
@@ -46,7 +46,7 @@ function makeDocument(): Readonly<Record<string, unknown>> {
   registry.registerComponent("securitySchemes", "adminKey", {
     type: "http",
     scheme: "bearer",
-    description: "The operator's key.",
+    description: "An operator's key.",
   });
   describeInference(registry);
   return whole.getOpenAPI31Document({

@@ -21,12 +21,28 @@ it.each([
   [{ RELAY_SHARDS: "2000" }, /^RELAY_SHARDS must be .* \[vars\]/],
   [{ EDGE_KEY: "zz" }, /secret EDGE_KEY must be .*wrangler secret put EDGE_KEY/],
   [{ ADMIN_KEY: "" }, /secret ADMIN_KEY must be .*wrangler secret put ADMIN_KEY/],
+  [{ ADMIN_KEY: "seven-k" }, /secret ADMIN_KEY must be a key of 8 characters or more/],
+  [{ ADMIN_KEY: "alice:key-of-alice key-of-bob" }, /secret ADMIN_KEY .*: entry 2 has no name/],
+  [{ ADMIN_KEY: "alice:key-of-alice bob:short" }, /secret ADMIN_KEY .*: entry 2 has no name/],
+  [{ ADMIN_KEY: "alice:key:of:alice" }, /secret ADMIN_KEY .*: entry 1 has no name/],
+  [{ ADMIN_KEY: "alice:schlüssel" }, /secret ADMIN_KEY .*: entry 1 has no name .*ASCII/],
+  [{ ADMIN_KEY: "Alice:key-of-alice" }, /secret ADMIN_KEY .*: entry 1 has no name/],
+  [{ ADMIN_KEY: "alice:key-of-alice\nalice:key-of-bob" }, /secret ADMIN_KEY names the operator alice twice/],
+  [{ ADMIN_KEY: "alice:one-and-same bob:one-and-same" }, /secret ADMIN_KEY gives alice and bob the same key/],
+  [{ ADMIN_KEY: Array.from({ length: 33 }, (_, i) => `o${i}:key-number-${i}`).join("\n") }, /at most 32 operators/],
   [{ TOLLMILL_PARAMETERS: "{" }, /^TOLLMILL_PARAMETERS must be/],
   [{ TOLLMILL_PARAMETERS: '{"speed":1}' }, /TOLLMILL_PARAMETERS .* unknown parameter speed/],
 ])("names the variable that is wrong: %j", (change, message) => {
   const read = () => readConfig({ ...env, ...change });
   expect(read).toThrow(ConfigError);
   expect(read).toThrow(message);
+});
+
+it("never repeats a key where it says what is wrong with it", () => {
+  const broken = ["alice:secret-key bob:secret", "alice:secret-key alice:secret-kez", "a:secret-key b:secret-key"];
+  for (const ADMIN_KEY of broken) {
+    expect(() => readConfig({ ...env, ADMIN_KEY })).toThrow(/^(?!.*secret-k)The secret ADMIN_KEY/);
+  }
 });
 
 it("changes parameters for a private network", () => {
@@ -40,10 +56,25 @@ it("reads the bearer scheme as HTTP has it", () => {
     const answer = authenticateAdmin(header, config);
     return answer.ok ? "ok" : answer.refusal.code;
   };
-  expect(code("Bearer test-admin-key")).toBe("ok");
+  expect(authenticateAdmin("Bearer test-admin-key", config)).toEqual({ ok: true, value: "admin" });
   expect(code("bearer  test-admin-key ")).toBe("ok");
   for (const header of [null, "", "Bearer", "Bearer ", "Basic test-admin-key", "test-admin-key"]) {
     expect([header, code(header)]).toEqual([header, "missing_api_key"]);
+  }
+});
+
+it("knows operators by their keys, one or many", () => {
+  const operatorOf = (ADMIN_KEY: string, token: string) => {
+    const answer = authenticateAdmin(`Bearer ${token}`, readConfig({ ...env, ADMIN_KEY }));
+    return answer.ok ? answer.value : answer.refusal.code;
+  };
+  const many = " alice:key-of-alice\r\n\nbob:key-of-bob carol-2:key-of-carol\n";
+  expect(operatorOf(many, "key-of-alice")).toBe("alice");
+  expect(operatorOf(many, "key-of-bob")).toBe("bob");
+  expect(operatorOf(many, "key-of-carol")).toBe("carol-2");
+  expect(operatorOf("bob:key-of-bob", "key-of-bob")).toBe("bob");
+  for (const token of ["key-of-ali", "alice:key-of-alice", "key-of-bobb", "alice"]) {
+    expect([token, operatorOf(many, token)]).toEqual([token, "invalid_api_key"]);
   }
 });
 

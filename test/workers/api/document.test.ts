@@ -62,7 +62,7 @@ describe("the document", () => {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     const declared = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
     expect(declared.map(({ name }) => name)).toEqual(inPath);
-    const takesBody = ["post", "put", "patch"].includes(method) && !path.endsWith("/resolve");
+    const takesBody = ["post", "put", "patch"].includes(method) && !/\/(resolve|approve|decline)$/.test(path);
     expect(operation.requestBody !== undefined).toBe(takesBody);
   });
 

@@ -3,6 +3,7 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { type AccountId, type JobId, newJobId } from "../../../core/ids.ts";
+import type { Outcome } from "../../../core/outcome.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { parseApiKey } from "../../../protocol/api-key.ts";
 import type { AccountRpc } from "../../../protocol/internal/account.ts";
@@ -101,9 +102,14 @@ export async function holdJob({ object, secretHash }: TestAccount, completion = 
   return job;
 }
 
-/** Settles a held job as a relay does: 100 prompt and 1,000 completion tokens, 82 credits for the provider. */
-export async function settleJob(account: TestAccount, job: JobId, provider?: AccountId): Promise<string> {
-  const options = provider === undefined ? {} : { facts: { provider } };
+/** Settles a held job as a relay does: 100 prompt and 1,000 completion tokens, 82 credits where it was completed. */
+export async function settleJob(
+  account: TestAccount,
+  job: JobId,
+  provider?: AccountId,
+  outcome: Outcome = "completed",
+): Promise<string> {
+  const options = { facts: { outcome, ...(provider === undefined ? {} : { provider }) } };
   const { price, charge: _charge, split: _split, seq: _seq, previous: _previous, v: _v, ...facts } = bodyOf(options);
   const { asks, winning_ask, second_ask } = price;
   const posted = await account.object.post({
