@@ -76,6 +76,13 @@ export const ERRORS = {
   ),
   daemon_not_found: row(404, "not_found_error", "This account has no such daemon.", "GET /api/v1/daemons lists yours."),
   key_not_found: row(404, "not_found_error", "This account has no such key.", "GET /api/v1/keys lists yours."),
+  member_not_found: row(404, "not_found_error", "This account has no such member.", "GET /api/v1/team lists yours."),
+  invite_not_found: row(
+    404,
+    "not_found_error",
+    "This account has no such invite.",
+    "GET /api/v1/team/invites lists yours.",
+  ),
   account_not_found: row(404, "not_found_error", "There is no such account.", "Check the account id."),
   reversal_not_found: row(
     404,
@@ -108,6 +115,24 @@ export const ERRORS = {
     "authentication_error",
     "The API key has expired.",
     "Make a new key, or rotate this one in time.",
+  ),
+  invalid_invite: row(
+    401,
+    "authentication_error",
+    "The invite is not valid.",
+    "Check that it was copied whole, or ask an owner of the account for a new one.",
+  ),
+  invite_expired: row(
+    401,
+    "authentication_error",
+    "The invite has expired.",
+    "Ask an owner of the account for a new one.",
+  ),
+  role_forbids: row(
+    403,
+    "permission_error",
+    "The member's role does not allow this.",
+    "Ask an owner of the account: GET /api/v1/team lists them.",
   ),
   forbidden: row(403, "permission_error", "The key may not do this.", "Use a key of the account or role that may."),
 
@@ -211,6 +236,17 @@ export const ERRORS = {
   ),
 
   key_limit: row(409, "conflict_error", "The account has as many keys as it may.", "Revoke one that is not used."),
+
+  // The team.
+  last_owner: row(
+    409,
+    "conflict_error",
+    "The account's last owner can neither leave nor take a lower role.",
+    "Make another member an owner first.",
+  ),
+  invite_used: row(409, "conflict_error", "The invite has been used up.", "Ask an owner of the account for a new one."),
+  member_limit: row(409, "conflict_error", "The account has as many members as it may.", "Remove one first."),
+  invite_limit: row(409, "conflict_error", "The account has as many open invites as it may.", "Revoke one first."),
 
   // Supply.
   no_provider: row(

@@ -17,6 +17,10 @@ export type AccountId = Id<"AccountId">;
 export type JobId = Id<"JobId">;
 /** 22 base62 digits; names one API key of an account. */
 export type KeyId = Id<"KeyId">;
+/** 22 base62 digits; names one member of an account's team. */
+export type MemberId = Id<"MemberId">;
+/** 22 base62 digits; names one invite to an account's team. */
+export type InviteId = Id<"InviteId">;
 /** A daemon's Ed25519 public key in base58, as Solana writes keys. */
 export type DaemonId = Id<"DaemonId">;
 /** A consumer as receipts name it: 22 base62 digits that only the network can tie to an account. */

@@ -6,6 +6,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const LIMITS = {
   /** A chat body with a few images as data URLs; an object's RPC carries 32 MiB, a WebSocket message 1 MiB to 32 MiB. */
@@ -83,6 +84,17 @@ export const LIMITS = {
   /** Keys of one account in all its time: what each has spent is kept, at 0.3 KiB, in a snapshot row under 2 MiB. */
   apiKeysEver: 4_096,
   keyNameCharacters: 64,
+  /** Members of one account, and all that it ever had: a row of 0.2 KiB each, kept in memory. */
+  members: 100,
+  membersEver: 1_024,
+  memberNameCharacters: 64,
+  /** Invites of one account that still count, and all that it ever made. */
+  invites: 64,
+  invitesEver: 4_096,
+  inviteUses: 100,
+  /** How long an invite may count: a month, and a week unless a call says otherwise. */
+  inviteMs: 30 * DAY_MS,
+  inviteDefaultMs: 7 * DAY_MS,
   /** Why something was done that an operator answers for. */
   reasonCharacters: 256,
   /** A proposal to reverse a receipt waits this long for a second operator. */

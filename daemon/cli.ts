@@ -18,6 +18,7 @@ import { watchBalance } from "./commands/watch-balance.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
+import { addTeam } from "./team-commands.ts";
 
 /** Runs a command line (without node and script) and gives its exit code. Throws only for bugs. */
 export async function runCli(
@@ -119,6 +120,7 @@ function describe(
     });
   addUsage(program, context, done);
   addKeys(program, context, done);
+  addTeam(program, context, done);
   program
     .command("send")
     .description("send credits to another account; without --yes it only says what it would do")

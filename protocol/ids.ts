@@ -1,7 +1,16 @@
 /** Schemas of identifiers and of text encodings that several shapes share. */
 
 import { z } from "zod";
-import { type AccountId, type DaemonId, isId128, type JobId, type KeyId, type Pseudonym } from "../core/ids.ts";
+import {
+  type AccountId,
+  type DaemonId,
+  type InviteId,
+  isId128,
+  type JobId,
+  type KeyId,
+  type MemberId,
+  type Pseudonym,
+} from "../core/ids.ts";
 import { parseSignature } from "../core/keys.ts";
 
 const id128 = (what: string) => z.string().refine(isId128, `must be ${what}: 22 base62 digits`);
@@ -9,6 +18,8 @@ const id128 = (what: string) => z.string().refine(isId128, `must be ${what}: 22 
 export const accountId = id128("an account id") as unknown as z.ZodType<AccountId, string>;
 export const jobId = id128("a job id") as unknown as z.ZodType<JobId, string>;
 export const keyId = id128("a key id") as unknown as z.ZodType<KeyId, string>;
+export const memberId = id128("a member id") as unknown as z.ZodType<MemberId, string>;
+export const inviteId = id128("an invite id") as unknown as z.ZodType<InviteId, string>;
 export const pseudonym = id128("a pseudonym") as unknown as z.ZodType<Pseudonym, string>;
 
 /** Only the form is checked: 32 bytes of base58 in 32 to 44 characters. `parseDaemonId` checks the key itself. */

@@ -6,7 +6,7 @@ import type { ReceiptBody } from "../receipt/body.ts";
 import { type Millicredits, type NanoUsd, sum } from "../units.ts";
 
 /** What a summary may be split by. Days begin at 00:00 UTC. */
-export const USAGE_BY = ["day", "model", "key", "lane"] as const;
+export const USAGE_BY = ["day", "model", "key", "member", "lane"] as const;
 export type UsageBy = (typeof USAGE_BY)[number];
 
 export interface Usage {

@@ -1,4 +1,4 @@
-/** `tollmill usage`: what the account's jobs used and cost, summed up by day, model, key or lane. */
+/** `tollmill usage`: what the account's jobs used and cost, summed up by day, model, key, member or lane. */
 
 import type { UsageBy } from "../../core/account/usage.ts";
 import {
@@ -36,14 +36,15 @@ export async function showUsage(context: Context, flags: UsageFlags): Promise<Ex
   }
   const counts = ["jobs", "completed", "cancelled", "failed", "unanswered", "prompt", "completion", "credits", "usd"];
   const shown = [...rows, ...(rows.length > 1 ? [rows.reduce(add, { ...nothing(), group: "total" })] : [])];
+  const isNamed = flags.by === "key" || flags.by === "member";
   const cells = shown.map((row) => [
-    ...(flags.by === "key" ? [row.group, row.name ?? ""] : [row.group]),
+    ...(isNamed ? [row.group, row.name ?? ""] : [row.group]),
     ...[row.jobs, row.completed, row.cancelled, row.failed, row.unanswered].map(String),
     ...[row.prompt_tokens, row.completion_tokens].map(String),
     row.credits,
     row.usd,
   ]);
-  terminal.out(table([flags.by, ...(flags.by === "key" ? ["name"] : []), ...counts], cells, counts));
+  terminal.out(table([flags.by, ...(isNamed ? ["name"] : []), ...counts], cells, counts));
   return EXIT.ok;
 }
 

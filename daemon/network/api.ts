@@ -18,7 +18,7 @@ export class Refused extends Failure {
 }
 
 export interface Call {
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   readonly body?: unknown;
   /** Makes a repeated call of the same key harmless. */
   readonly idempotencyKey?: string;

@@ -5,7 +5,7 @@ import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts"
 import type { Scope } from "../../core/account/scopes.ts";
 import type { Sending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
+import type { AccountId, InviteId, JobId, KeyId, MemberId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -36,33 +36,26 @@ import type {
   UsageQuery,
   VoidResult,
 } from "../../protocol/internal/account.ts";
-import { emitError } from "../shared/events.ts";
+import type * as team from "../../protocol/internal/team.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
-import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
-import { credit, fits, STARTER, starterCredit, TOO_MUCH } from "./credits.ts";
-import { barKey, createKey, revokeKey, rotateKey, termsOf, updateKey, viewOf } from "./key-desk.ts";
+import type { Books, Entered } from "./books.ts";
+import { credit, mayReceive, STARTER, starterCredit } from "./credits.ts";
+import { createKey, enter, listKeys, revokeKey, rotateKey, termsOf, updateKey, viewed } from "./key-desk.ts";
 import { Keyring, type StoredKey } from "./keyring.ts";
 import { LazyAlarm } from "./lazy-alarm.ts";
 import { Ledger } from "./ledger.ts";
-import { checkLog, isConfirmed } from "./log-check.ts";
+import { checkLog, isConfirmed, sendReversal } from "./log-check.ts";
 import { Outgoing } from "./outgoing.ts";
 import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+import * as desk from "./team-desk.ts";
 import { debit, maySend, receive } from "./transfers.ts";
 import { readUsage } from "./usage.ts";
 import { hear } from "./watcher.ts";
 import { Watchers } from "./watchers.ts";
-
-interface Books {
-  readonly ledger: Ledger;
-  readonly keys: Keyring;
-  readonly outgoing: Outgoing;
-}
-
-/** The books, and the key that was let in to them. */
-type Entered = Books & { readonly key: StoredKey };
 
 /**
  * One account: its lots, holds, chain of entries and keys. The one writer of its money. Every command is decided by pure
@@ -98,6 +91,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     this.#books = {
       ledger: new Ledger(this.ctx.storage, forget, () => this.#watchers.changed()),
       keys: new Keyring(this.ctx.storage.sql),
+      team: new Roster(this.ctx.storage, forget),
       outgoing: new Outgoing(this.ctx.storage.sql),
     };
     this.#watchers.begin(this.#books);
@@ -109,7 +103,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const books = this.#books ?? this.#load();
     const opened = books.keys.byId(key.id) === null;
     if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
-    if (opened) books.keys.add(key, null, Date.now());
+    if (opened) desk.found(books, key, Date.now());
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
     }
@@ -201,13 +195,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { ledger } = this.#books;
     const result = ledger.reverse(command, Date.now());
     if (result.type === "refused") return result;
-    // The log ignores what it has already, and where the queue is away the alarm sends it again.
-    const receipt = await signReceipt(this.env, result.body);
-    for (const message of packReceipts([receipt])) {
-      await this.env.RECEIPTS.send(message, { contentType: "json" }).catch((error: unknown) =>
-        emitError("queue_send_failed", error, { receipts: 1 }),
-      );
-    }
+    await sendReversal(this.env, result.body);
     this.#alarm.arm();
     return result;
   }
@@ -242,8 +230,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
     if (this.#books === null) return refusal(refuse("account_not_found", { param: "to" }));
-    const { state } = this.#books.ledger;
-    return fits(state, { backing: "none", amount: millicredits }) ? { ok: true, value: null } : refusal(TOO_MUCH);
+    return mayReceive(this.#books.ledger, millicredits);
   }
 
   async receive(transfer: Transfer): Promise<CreditResult> {
@@ -277,11 +264,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
-    const entered = this.#enter(credentials, ...scopes);
-    if (!entered.ok) return entered;
-    const { ledger } = entered.value;
-    ledger.sweep(Date.now());
-    return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
+    return this.#ask(credentials, scopes, ({ ledger }) => {
+      ledger.sweep(Date.now());
+      return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
+    });
   }
 
   async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
@@ -292,51 +278,85 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {
-    const entered = this.#enter(credentials, "read");
-    return entered.ok ? { ok: true, value: readUsage(entered.value.ledger, entered.value.keys, query) } : entered;
+    return this.#ask(credentials, ["read"], (entered) => ({ ok: true, value: readUsage(entered, query) }));
   }
 
   async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {
-    const entered = this.#enter(credentials, ...(scope === null ? [] : [scope]));
-    return entered.ok ? { ok: true, value: null } : entered;
+    return this.#ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
   }
 
   async keys(credentials: Credentials): Promise<Answer<KeyView[]>> {
-    const entered = this.#enter(credentials, "manage");
-    if (!entered.ok) return entered;
-    const { keys, ledger } = entered.value;
-    return { ok: true, value: keys.list().map((key) => viewOf(key, ledger.state, Date.now())) };
+    return this.#ask(credentials, ["manage"], (entered) => listKeys(entered, Date.now()));
   }
 
   async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>> {
-    return this.#manage(credentials, ({ keys, key: by }) => createKey(keys, by, key, Date.now()));
+    return this.#manageKey(credentials, (entered) => createKey(entered, key, Date.now()));
   }
 
   async updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>> {
-    return this.#manage(credentials, ({ keys, key: by }) => updateKey(keys, by, id, changes));
+    return this.#manageKey(credentials, (entered) => updateKey(entered, id, changes));
   }
 
   async rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>> {
-    return this.#manage(credentials, ({ keys, key: by }) => rotateKey(keys, by, id, rotation, Date.now()));
+    return this.#manageKey(credentials, (entered) => rotateKey(entered, id, rotation, Date.now()));
   }
 
   async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
     // Whoever has a key's secret may always end that key.
     const own = this.#books?.keys.find(credentials.secretHash, Date.now())?.id === id;
-    const revoke = ({ keys, key: by }: Entered) => revokeKey(keys, by, id, Date.now());
-    return this.#manage(credentials, revoke, own ? [] : ["manage"]);
+    return this.#manageKey(credentials, (entered) => revokeKey(entered, id, Date.now()), own ? [] : ["manage"]);
   }
 
-  #manage(
+  async team(credentials: Credentials): Promise<Answer<team.MemberView[]>> {
+    return this.#ask(credentials, ["read"], (entered) => desk.listMembers(entered, Date.now()));
+  }
+
+  async invites(credentials: Credentials): Promise<Answer<team.InviteRecord[]>> {
+    return this.#ask(credentials, ["manage"], desk.listInvites);
+  }
+
+  async invite(credentials: Credentials, invite: team.NewInvite): Promise<Answer<team.InviteRecord>> {
+    return this.#manage(credentials, ["manage"], (entered) => desk.invite(entered, invite, Date.now()));
+  }
+
+  async revokeInvite(credentials: Credentials, id: InviteId): Promise<Answer<team.InviteRecord>> {
+    return this.#manage(credentials, ["manage"], (entered) => desk.revokeInvite(entered, id, Date.now()));
+  }
+
+  async join(command: team.JoinCommand): Promise<Answer<team.Joined>> {
+    return this.#books === null ? refusal(refuse("invalid_invite")) : desk.join(this.#books, command, Date.now());
+  }
+
+  async changeMember(
+    credentials: Credentials,
+    id: MemberId,
+    changes: team.MemberChanges,
+  ): Promise<Answer<team.MemberView>> {
+    return this.#manage(credentials, ["manage"], (entered) => desk.changeMember(entered, id, changes, Date.now()));
+  }
+
+  async removeMember(credentials: Credentials, id: MemberId): Promise<Answer<team.MemberView>> {
+    return this.#manage(credentials, [], (entered) => desk.removeMember(entered, id, Date.now()));
+  }
+
+  #manageKey(
     credentials: Credentials,
     change: (entered: Entered) => Answer<StoredKey>,
     scopes: readonly Scope[] = ["manage"],
   ): Answer<KeyView> {
+    return this.#manage(credentials, scopes, (entered) => viewed(change(entered), entered, Date.now()));
+  }
+
+  #ask<T>(credentials: Credentials, scopes: readonly Scope[], answer: (entered: Entered) => Answer<T>): Answer<T> {
     const entered = this.#enter(credentials, ...scopes);
-    if (!entered.ok) return entered;
-    const changed = change(entered.value);
+    return entered.ok ? answer(entered.value) : entered;
+  }
+
+  /** Changes keys or members, and looks afterwards which watchers' keys still count. */
+  #manage<T>(credentials: Credentials, scopes: readonly Scope[], change: (entered: Entered) => Answer<T>): Answer<T> {
+    const changed = this.#ask(credentials, scopes, change);
     this.#watchers.recheck();
-    return changed.ok ? { ok: true, value: viewOf(changed.value, entered.value.ledger.state, Date.now()) } : changed;
+    return changed;
   }
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
@@ -366,11 +386,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   /** Lets a key in that counts and was made for this: it has one of the scopes, if any are named. */
   #enter(credentials: Credentials, ...scopes: readonly Scope[]): Answer<Entered> {
-    const now = Date.now();
-    const key = this.#books?.keys.find(credentials.secretHash, now) ?? null;
-    if (this.#books === null || key === null) return refusal(refuse("invalid_api_key"));
-    const barred = barKey(key, scopes, now);
-    return barred === null ? { ok: true, value: { ...this.#books, key } } : refusal(barred);
+    return enter(this.#books, credentials, scopes, Date.now());
   }
 
   #heldAnswer(job: JobId): HoldResult {

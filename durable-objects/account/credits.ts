@@ -6,8 +6,8 @@ import { type Refusal, refuse } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
-import { GENESIS_PEG, MAX_AMOUNT } from "../../core/units.ts";
-import type { CreditCommand, CreditResult } from "../../protocol/internal/account.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type Millicredits } from "../../core/units.ts";
+import type { Answer, CreditCommand, CreditResult } from "../../protocol/internal/account.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** The id of the one credit that every account can have once. */
@@ -47,6 +47,12 @@ export function creditedBefore(ledger: Ledger, id: string, text: string): Credit
   return before.command === text
     ? { type: "credited", seq: before.seq }
     : { type: "refused", refusal: refuse("id_conflict") };
+}
+
+/** Whether so much more of unbacked credits would still be taken. */
+export function mayReceive({ state }: Ledger, millicredits: Millicredits): Answer<null> {
+  const isFit = fits(state, { backing: "none", amount: millicredits });
+  return isFit ? { ok: true, value: null } : { ok: false, refusal: TOO_MUCH };
 }
 
 /** Whether an account's lots together stay within exact numbers; one that they passed could be summed no more. */

@@ -2,7 +2,7 @@
 
 import type { Budget } from "../../core/account/budget.ts";
 import { SCOPES, type Scope } from "../../core/account/scopes.ts";
-import type { KeyId } from "../../core/ids.ts";
+import type { KeyId, MemberId } from "../../core/ids.ts";
 import type { KeyRecord, KeySettings, NewKey } from "../../protocol/internal/account.ts";
 
 /** A key with what only its account knows: hashes, and which call rotated it last. */
@@ -32,6 +32,7 @@ interface RawKey extends Record<string, SqlStorageValue> {
   rotated_at: number | null;
   rotations: string | null;
   made: string | null;
+  member: string;
 }
 
 /** Names of rotations that are remembered, so that a call that comes again late is still known. */
@@ -80,17 +81,23 @@ export class Keyring {
     return [...this.#byId.values()];
   }
 
+  /** A member's keys that are not revoked. */
+  of(member: MemberId): StoredKey[] {
+    return this.list().filter((key) => key.member === member && key.revokedAt === null);
+  }
+
   /** Keys that are not revoked. */
   get live(): number {
     return this.list().filter((key) => key.revokedAt === null).length;
   }
 
   /** Adds a key. What it does not name is unbounded; scopes that are not named are all. `made` tells it from another. */
-  add(key: NewKey, made: string | null, now: number): StoredKey {
+  add(key: NewKey, member: MemberId, made: string | null, now: number): StoredKey {
     const { id, secretHash } = key;
     const stored: StoredKey = {
       ...settingsOf(key),
       id,
+      member,
       secretHash,
       createdAt: now,
       revokedAt: null,
@@ -124,8 +131,8 @@ export class Keyring {
   #write(key: StoredKey): StoredKey {
     this.#sql.exec(
       `INSERT INTO keys (id, name, secret_hash, created_at, revoked_at, requests_per_minute, scopes, models, expires_at,
-         budget, old_secret_hash, old_until, rotated_at, rotations, made)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         budget, old_secret_hash, old_until, rotated_at, rotations, made, member)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
          revoked_at = excluded.revoked_at, requests_per_minute = excluded.requests_per_minute, scopes = excluded.scopes,
          models = excluded.models, expires_at = excluded.expires_at, budget = excluded.budget,
@@ -146,6 +153,7 @@ export class Keyring {
       key.rotatedAt,
       JSON.stringify(key.rotations),
       key.made,
+      key.member,
     );
     this.#keep(key);
     return key;
@@ -168,6 +176,7 @@ function keyOf(row: RawKey): StoredKey {
     row.old_secret_hash === null ? null : { secretHash: row.old_secret_hash, until: row.old_until ?? row.created_at };
   return {
     id: row.id as KeyId,
+    member: row.member as MemberId,
     name: row.name,
     secretHash: row.secret_hash,
     createdAt: row.created_at,

@@ -4,7 +4,7 @@
  */
 
 import { LIMITS } from "../../core/limits.ts";
-import { emit } from "../shared/events.ts";
+import { emit, emitError } from "../shared/events.ts";
 import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import type { AccountStore, EntryRow } from "./store.ts";
 
@@ -32,6 +32,16 @@ interface Missing {
 /** Whether the log may lack some of an account's receipts. */
 export function isConfirmed(store: AccountStore, lastSeq: number): boolean {
   return checkedSeq(store) >= lastSeq && missingOf(store).length === 0;
+}
+
+/** Sends a reversal to the log, which ignores what it has already. Where the queue is away the alarm sends it again. */
+export async function sendReversal(env: LogCheckEnv, body: string): Promise<void> {
+  const receipt = await signReceipt(env, body);
+  for (const message of packReceipts([receipt])) {
+    await env.RECEIPTS.send(message, { contentType: "json" }).catch((error: unknown) =>
+      emitError("queue_send_failed", error, { receipts: 1 }),
+    );
+  }
 }
 
 /**

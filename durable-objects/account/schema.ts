@@ -89,4 +89,36 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     transfer TEXT NOT NULL CHECK (json_valid(transfer))
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Members stay as rows when they are removed: their jobs stay theirs. invite is what they came by, made the name they gave
+  -- then; both are NULL for the member that the account was opened for, who has the id of the account's first key.
+  CREATE TABLE members (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('owner', 'billing', 'developer', 'viewer')),
+    joined_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    invite TEXT,
+    made TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE invites (
+    id TEXT PRIMARY KEY,
+    secret_hash TEXT NOT NULL UNIQUE,
+    name TEXT,
+    role TEXT NOT NULL CHECK (role IN ('owner', 'billing', 'developer', 'viewer')),
+    made_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    uses INTEGER NOT NULL CHECK (uses >= 1),
+    used INTEGER NOT NULL CHECK (used BETWEEN 0 AND uses),
+    revoked_at INTEGER,
+    made TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- Keys from before there were members are the owner's.
+  ALTER TABLE keys ADD COLUMN member TEXT;
+  INSERT INTO members (id, name, role, joined_at)
+    SELECT id, name, 'owner', created_at FROM keys ORDER BY created_at, id LIMIT 1;
+  UPDATE keys SET member = (SELECT id FROM members);
+  `,
 ];

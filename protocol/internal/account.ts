@@ -8,16 +8,15 @@ import type { Quota } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
 import type { Usage, UsageBy } from "../../core/account/usage.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { AccountId, JobId, KeyId } from "../../core/ids.ts";
+import type { AccountId, JobId, KeyId, MemberId } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
 import type { Rate } from "../../core/pricing.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
+import type { Answer, Credentials } from "./answer.ts";
+import type { TeamRpc } from "./team.ts";
 
-/** Who asks: the hash of an API key's secret. */
-export interface Credentials {
-  readonly secretHash: string;
-}
+export type { Answer, Credentials } from "./answer.ts";
 
 /** What a hold needs beside {@link HoldCommand}; the key comes from the credentials, `allowPaid` is the request's own. */
 export type HoldRequest = Omit<HoldCommand, "key" | "peg"> & {
@@ -161,6 +160,8 @@ export interface KeySettings {
 
 export interface KeyRecord extends KeySettings {
   readonly id: KeyId;
+  /** Whose it is: its scopes never go beyond that member's role. */
+  readonly member: MemberId;
   readonly createdAt: number;
   readonly revokedAt: number | null;
   readonly rotatedAt: number | null;
@@ -179,6 +180,8 @@ export interface NewKey extends Partial<KeySettings> {
   readonly id: KeyId;
   readonly name: string;
   readonly secretHash: string;
+  /** Whose key it becomes; the member's own that asks, unless an owner names another one. */
+  readonly member?: MemberId;
 }
 
 /** A new secret for a key. `id` names the call; the secret before is taken for a while longer. */
@@ -212,10 +215,8 @@ export interface UsagePart {
   readonly next: number | null;
 }
 
-export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refusal: Refusal };
-
 /** The RPC methods of an `Account` object. */
-export interface AccountRpc {
+export interface AccountRpc extends TeamRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
   open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>>;
   hold(request: HoldRequest): Promise<HoldAnswer>;

@@ -7,7 +7,7 @@ import { LOT_KINDS } from "../../core/account/lots.ts";
 import { SCOPES } from "../../core/account/scopes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { modelId } from "../catalog.ts";
-import { accountId, keyId } from "../ids.ts";
+import { accountId, keyId, memberId } from "../ids.ts";
 import {
   credits,
   creditsInput,
@@ -91,6 +91,7 @@ const reset = z
 export const keyRecord = z.object({
   id: keyId.meta({ example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
   name: z.string().meta({ example: "laptop" }),
+  member: memberId.meta({ description: "The member of the team whose key it is.", example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
   created_at: time,
   revoked_at: time.nullable(),
   expires_at: time.nullable(),
@@ -161,7 +162,15 @@ const settings = {
     .meta({ description: "Jobs that the key may begin in a minute.", example: 60 }),
 };
 
-export const createKey = z.strictObject({ name: keyName, id: idempotencyKey.optional(), ...settings });
+export const createKey = z.strictObject({
+  name: keyName,
+  id: idempotencyKey.optional(),
+  member: memberId.optional().meta({
+    description: "Whose key it becomes: the caller's own, unless an owner names another member.",
+    example: "0R7uXmQ2b1vXkYt3Zp9aLc",
+  }),
+  ...settings,
+});
 
 /** What is named is changed; null takes a bound away. */
 export const changeKey = z.strictObject({ name: keyName.optional(), ...settings });

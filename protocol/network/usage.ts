@@ -28,8 +28,13 @@ export const usageQuery = z.object({
 const count = z.int().min(0);
 
 export const usageRow = z.object({
-  group: z.string().meta({ description: "The day, the model, the key's id, or the lane.", example: "2026-11-22" }),
-  name: z.string().nullable().meta({ description: "The key's name, where keys are the groups.", example: null }),
+  group: z
+    .string()
+    .meta({ description: "The day, the model, the key's or member's id, or the lane.", example: "2026-11-22" }),
+  name: z
+    .string()
+    .nullable()
+    .meta({ description: "The key's or member's name, where those are the groups.", example: null }),
   jobs: count.meta({ description: "Jobs that have ended, each once: the four next together.", example: 4 }),
   completed: count,
   cancelled: count.meta({ description: "By their consumer." }),

@@ -83,6 +83,7 @@ export const byKeyWithJson = { security: apiKey, middleware: every(withKey, with
 export const byAdmin = { security: adminKey, middleware: withAdmin };
 export const byAdminWithJson = { security: adminKey, middleware: every(withAdmin, withJson) as typeof withAdmin };
 export const byAnyone = { security: [] };
+export const byAnyoneWithJson = { security: [], middleware: withJson };
 
 /**
  * Gives a schema the name under which the document shows it. The library adds its own method for this to schemas that are

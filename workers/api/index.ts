@@ -13,6 +13,7 @@ import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
 import { status } from "./status.ts";
+import { team } from "./team.ts";
 import { transfers } from "./transfers.ts";
 import { usage } from "./usage.ts";
 
@@ -26,6 +27,7 @@ for (const noun of [
   transfers,
   estimate,
   keys,
+  team,
   jobs,
   receipts,
   daemons,

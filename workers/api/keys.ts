@@ -25,7 +25,8 @@ const listKeys = createRoute({
   path: "/keys",
   tags: ["Keys"],
   summary: "The account's keys",
-  description: "Every key that was made, revoked ones too, oldest first. The keys' texts are not stored anywhere.",
+  description:
+    "Every key that was made, revoked ones too, oldest first: an owner sees all, another member its own. The keys' texts are not stored anywhere.",
   ...byKey,
   responses: { 200: answers(keyList, "The keys."), ...problems },
 });
@@ -94,7 +95,8 @@ keys.openapi(listKeys, async (c) => {
 keys.openapi(postKey, async (c) => {
   const { account, secretHash } = c.var.key;
   const { edgeKey } = configOf(c.env);
-  const { name, id: clientId = c.req.valid("header")["idempotency-key"], ...settings } = c.req.valid("json");
+  const body = c.req.valid("json");
+  const { name, member, id: clientId = c.req.valid("header")["idempotency-key"], ...settings } = body;
   // The id follows from the client's, so that a repetition meets the key that was made first.
   const idBytes =
     clientId === undefined
@@ -102,7 +104,8 @@ keys.openapi(postKey, async (c) => {
       : edgeMac(edgeKey, KEY_ID_DOMAIN, `${account}\n${clientId}`).subarray(0, 16);
   const secret = crypto.getRandomValues(new Uint8Array(32));
   const own = { id: base62(idBytes) as KeyId, name, secretHash: secretHashOf(secret) };
-  const key = { ...settingsOf(settings), ...own };
+  const whose = member === undefined ? {} : { member };
+  const key = { ...settingsOf(settings), ...own, ...whose };
   const answer = await onAccount(c.env, account, (object) => object.createKey({ secretHash }, key));
   if (!answer.ok) return problem(c, answer.refusal);
   const text = await textIfStored(c.env, account, secret, edgeKey);
@@ -157,7 +160,7 @@ async function textIfStored(
   return known ? formatApiKey(account, secret, edgeKey) : null;
 }
 
-type Settings = Omit<z.output<typeof createKey>, "name" | "id">;
+type Settings = Omit<z.output<typeof createKey>, "name" | "id" | "member">;
 
 /** What a body names, as accounts keep it. */
 function settingsOf({ scopes, models, expires_at, budget, requests_per_minute }: Settings): Partial<KeySettings> {
@@ -176,6 +179,7 @@ function shownKey(key: KeyView) {
   return {
     id: key.id,
     name: key.name,
+    member: key.member,
     created_at: timeText(key.createdAt),
     revoked_at: textOrNull(key.revokedAt),
     expires_at: textOrNull(key.expiresAt),

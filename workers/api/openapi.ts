@@ -1,5 +1,6 @@
 /** The OpenAPI document of both APIs. */
 
+import { ROLE_SCOPES, ROLES, runsTeam } from "../../core/account/team.ts";
 import { version } from "../../package.json";
 import { newApi } from "./app.ts";
 import { api } from "./index.ts";
@@ -16,6 +17,17 @@ const TAGS = [
   { name: "Inference", description: "OpenAI's calls." },
   { name: "Account", description: "Balance, ledger, and what a job would cost." },
   { name: "Keys", description: "The account's API keys." },
+  {
+    name: "Team",
+    description:
+      "Members of an account, their roles, and invites. A key never does more than its member's role allows.\n\n" +
+      "| role | scopes of its keys | keys it manages | team |\n| --- | --- | --- | --- |\n" +
+      ROLES.map((role) => {
+        const [whose, runs] = runsTeam(role) ? ["everyone's", "runs it"] : ["its own", "sees it, may leave"];
+        const scopes = ROLE_SCOPES[role];
+        return `| \`${role}\` | ${scopes.join(", ")} | ${scopes.includes("manage") ? whose : "none"} | ${runs} |`;
+      }).join("\n"),
+  },
   { name: "Jobs", description: "Jobs that wait or run." },
   { name: "Receipts", description: "The network's signed record of each job." },
   { name: "Supply", description: "Daemons: the GPUs that serve." },

@@ -21,7 +21,7 @@ const getUsage = createRoute({
   tags: ["Account"],
   summary: "What was used, summed up",
   description:
-    "Jobs, tokens and charges of the account by day, model, key or lane, added up from its ledger. Requests that were " +
+    "Jobs, tokens and charges of the account by day, model, key, member or lane, added up from its ledger. Requests that were " +
     "refused before anything was reserved leave no entry and are not counted. `csv` has the same rows; where there is a " +
     "next page the header `link` names it.",
   ...byKey,

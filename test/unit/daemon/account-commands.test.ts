@@ -9,6 +9,7 @@ const TEXT = `tm_${"B".repeat(71)}`;
 const KEY = {
   id: ID,
   name: "ci",
+  member: ID,
   created_at: "2026-11-22T12:00:00.000Z",
   revoked_at: null as string | null,
   expires_at: null as string | null,
@@ -148,8 +149,98 @@ describe("tollmill keys", () => {
     [["keys", "rotate", "../keys"], "is no key id"],
     [["keys", "revoke", "laptop"], "is no key id"],
     [["keys", "delete", ID], "too many arguments"],
-    [["usage", "--by", "hour"], "day, model, key, lane"],
+    [["usage", "--by", "hour"], "day, model, key, member, lane"],
     [["usage", "--from", "2026-11"], "a day or a time"],
+  ])("%j gets a named error before anything is asked", async (args, words) => {
+    const { code, err } = await run(["--url", NOWHERE, "--api-key", API_KEY, ...args]);
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining(words) as unknown]);
+  });
+});
+
+describe("tollmill team", () => {
+  const MEMBER = {
+    id: ID,
+    name: "Ada",
+    role: "developer",
+    joined_at: "2026-11-22T12:00:00.000Z",
+    removed_at: null as string | null,
+    keys: 2,
+    month: { spent_usd: "1.500000000", held_usd: "0.000000000" },
+  };
+  const TOKEN = `tmi_${"B".repeat(71)}`;
+  const INVITE = {
+    id: ID,
+    role: "developer",
+    name: null,
+    made_by: ID,
+    created_at: "2026-11-22T12:00:00.000Z",
+    expires_at: "2026-11-29T12:00:00.000Z",
+    uses: 1,
+    used: 0,
+    revoked_at: null,
+    token: TOKEN,
+  };
+  const joined = (changes: object = {}) => ({
+    account: ID,
+    member: MEMBER,
+    api_key: TEXT,
+    notice: null,
+    joined: true,
+    ...changes,
+  });
+
+  it("lists members for people and for programs", async () => {
+    const data = [MEMBER, { ...MEMBER, name: "Eve", removed_at: "2026-11-23T00:00:00.000Z" }];
+    const { asked, tollmill } = await network(() => ({ data }));
+    const { code, out } = await tollmill("team", "list");
+    expect([code, asked[0]]).toMatchObject([EXIT.ok, { method: "GET", path: "/api/v1/team" }]);
+    expect(out).toMatch(/Ada +developer +active +2 +1\.500000000$/m);
+    expect(out).toMatch(/Eve +developer +removed 2026-11-23/);
+    const json = await tollmill("team", "list", "--json");
+    expect(json.out.split("\n").map((line) => JSON.parse(line))).toEqual(data);
+  });
+
+  it("writes a token and a key to stdout alone", async () => {
+    const { asked, tollmill } = await network((path) => (path.endsWith("/join") ? joined() : INVITE));
+    const made = await tollmill("team", "invite", "developer", "--uses", "3", "--name", "Ada");
+    expect([made.code, made.out]).toEqual([EXIT.ok, TOKEN]);
+    const own = await tollmill("team", "join", TOKEN, "Ada", "--id", "one");
+    expect([own.code, own.out]).toEqual([EXIT.ok, TEXT]);
+    expect(made.err + own.err).not.toMatch(/tmi?_/);
+    expect(asked.map(({ path, body }) => [path, body])).toEqual([
+      ["/api/v1/team/invites", { role: "developer", name: "Ada", uses: 3 }],
+      ["/api/v1/team/join", { token: TOKEN, name: "Ada" }],
+    ]);
+    expect(asked[1]?.idempotencyKey).toBe("one");
+  });
+
+  it("fails without a key, and says why", async () => {
+    const { tollmill } = await network(() => joined({ api_key: null, notice: "It was revoked.", joined: false }));
+    expect(await tollmill("team", "join", TOKEN, "Ada")).toMatchObject({
+      code: EXIT.refused,
+      out: "",
+      err: expect.stringContaining("It was revoked.") as unknown,
+    });
+  });
+
+  it("changes a role and removes a member", async () => {
+    const { asked, tollmill } = await network(() => MEMBER);
+    expect(await tollmill("team", "role", ID, "viewer")).toMatchObject({ code: EXIT.ok, out: "" });
+    const removed = await tollmill("team", "remove", ID, "--json");
+    expect(JSON.parse(removed.out)).toEqual(MEMBER);
+    expect(asked.map(({ method, path, body }) => [method, path, body])).toEqual([
+      ["PATCH", `/api/v1/team/members/${ID}`, { role: "viewer" }],
+      ["DELETE", `/api/v1/team/members/${ID}`, null],
+    ]);
+  });
+
+  it.each([
+    [["team", "invite", "king"], "owner, billing, developer, viewer"],
+    [["team", "role", ID, "king"], "owner, billing, developer, viewer"],
+    [["team", "role", "../keys", "viewer"], "is no member id"],
+    [["team", "remove", "Ada"], "is no member id"],
+    [["team", "invite", "viewer", "--uses", "0"], "1"],
+    [["team", "join", TOKEN], "missing required argument"],
   ])("%j gets a named error before anything is asked", async (args, words) => {
     const { code, err } = await run(["--url", NOWHERE, "--api-key", API_KEY, ...args]);
     expect([code, err]).toEqual([EXIT.usage, expect.stringContaining(words) as unknown]);

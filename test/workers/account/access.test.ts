@@ -64,6 +64,13 @@ it("answers to its RPC methods and to nothing else", async () => {
     "rotateKey",
     "createKey",
     "revokeKey",
+    "team",
+    "invites",
+    "invite",
+    "revokeInvite",
+    "join",
+    "changeMember",
+    "removeMember",
   ];
   const platform = ["constructor", "alarm", "fetch", "webSocketMessage", "webSocketClose", "webSocketError"];
   expect(methods.toSorted()).toEqual([...platform, ...rpc].toSorted());
