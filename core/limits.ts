@@ -6,7 +6,6 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const LIMITS = {
   /** A chat body with a few images as data URLs; an object's RPC carries 32 MiB, a WebSocket message 1 MiB to 32 MiB. */

@@ -175,10 +175,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async receipt(job: JobId, which: "receipt" | "reversal" = "receipt"): Promise<string | null> {
-    const ended = this.#books?.ledger.ending(job) ?? null;
-    if (this.#books === null || ended?.type !== "spent") return null;
-    const { store } = this.#books.ledger;
-    return which === "receipt" ? ended.body : (store.reversalOf(job, ended.seq)?.body ?? null);
+    return this.#books?.ledger.receipt(job, which) ?? null;
   }
 
   async advance(job: JobId, fence: number): Promise<boolean> {

@@ -242,6 +242,13 @@ export class Ledger {
     return this.store.entryOf(job, this.#state.seq, first.seq) ?? first;
   }
 
+  /** The body of the receipt that ended a job, or of the one that took that back; null where there is none. */
+  receipt(job: JobId, which: "receipt" | "reversal"): string | null {
+    const ended = this.ending(job);
+    if (ended?.type !== "spent") return null;
+    return which === "receipt" ? ended.body : (this.store.reversalOf(job, ended.seq)?.body ?? null);
+  }
+
   #link(): Link {
     return { seq: this.#state.seq, head: this.#state.head };
   }
