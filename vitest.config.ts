@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
-import { modelSettings } from "./test/model-settings.ts";
+import { accountModelSettings, modelSettings } from "./test/model-settings.ts";
 import { quietRuntime } from "./test/quiet-runtime.ts";
 import { testSecrets } from "./test/secrets.ts";
 
@@ -44,7 +44,7 @@ export default defineConfig({
           // The set-up file isolates each test; a new isolate per file would cost seconds and isolate less.
           isolate: false,
           testTimeout: 30_000,
-          provide: { model: modelSettings(process.env) },
+          provide: { model: modelSettings(process.env), accountModel: accountModelSettings(process.env) },
           ...inOrder(2),
         },
       },

@@ -1,10 +1,11 @@
-/** What test/workers/model/model.test.ts plays. Tests in workerd see no environment, so its settings are provided to them. */
+/** What the models of the network and of accounts play. Tests in workerd see no environment, so its settings are provided to them. */
 
 import "vitest";
 
 declare module "vitest" {
   interface ProvidedContext {
     readonly model: ModelSettings;
+    readonly accountModel: Pick<ModelSettings, "runs" | "seed">;
   }
 }
 
@@ -18,6 +19,7 @@ export interface ModelSettings {
 
 /** As many as run in half a minute on two quiet cores. */
 const RUNS = 100;
+const ACCOUNT_RUNS = 150;
 /** A check of a change plays the same each time, so that what it says is about the change. */
 const SEED = 7;
 
@@ -30,4 +32,11 @@ export function modelSettings(environment: Readonly<Record<string, string | unde
     path: MODEL_PATH ?? null,
     replayPath: MODEL_REPLAY ?? null,
   };
+}
+
+/** The same for test/workers/account/model. */
+export function accountModelSettings(environment: Readonly<Record<string, string | undefined>>) {
+  const { ACCOUNT_MODEL_RUNS, ACCOUNT_MODEL_SEED } = environment;
+  const { runs, seed } = modelSettings({ MODEL_RUNS: ACCOUNT_MODEL_RUNS, MODEL_SEED: ACCOUNT_MODEL_SEED });
+  return { runs: ACCOUNT_MODEL_RUNS === undefined ? ACCOUNT_RUNS : runs, seed };
 }

@@ -6,6 +6,7 @@ const EXPECTED = [
   "Application called deleteAllDurableObjects()",
   "outputGateBroken; jsg.Error: lost",
   "Error: the call was lost",
+  "Error: away: SQLITE_CONSTRAINT",
 ];
 
 /** Keeps the runtime's expected complaints out of the output of tests. Anything else is shown as it comes. */

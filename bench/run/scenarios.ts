@@ -10,6 +10,8 @@ export interface Scenario {
   readonly plan: Plan;
   readonly stream: boolean;
   readonly clients: number;
+  /** How many of the network's accounts pay for it; all where it is not named. */
+  readonly accounts?: number;
 }
 
 /** Tokens of an unpaced answer. */
@@ -45,6 +47,7 @@ export const FULL_SPEED: readonly Scenario[] = [
   full("tollmill-plain", "tollmill", SIXTEEN, false),
   full("portkey-plain", "portkey", SIXTEEN, false),
   full("hold-post", "account", SIXTEEN, false),
+  { ...full("hold-post-1", "account", SIXTEEN, false), accounts: 1 },
 ];
 
 const paced = (name: string, system: System): Scenario => ({

@@ -76,9 +76,11 @@ export class Systems {
   loadFor(scenario: Scenario): Omit<LoadCall, "seconds" | "warmUpSeconds"> | null {
     const endpoint = this.endpoints.get(scenario.system);
     if (endpoint === undefined) return null;
-    const { plan, stream, clients } = scenario;
+    const { plan, stream, clients, accounts } = scenario;
+    const headers = endpoint.headers.slice(0, accounts);
     const length = plan.natural ? 5_000 : (plan.tokens / plan.piece) * plan.every;
-    return { ...endpoint, method: "POST", body: bodyFor(MODEL, plan, stream), stream, clients, spreadMs: length };
+    const body = bodyFor(MODEL, plan, stream);
+    return { ...endpoint, headers, method: "POST", body, stream, clients, spreadMs: length };
   }
 
   /** Throws unless a system answers a scenario with the engine's very text. */
