@@ -37,21 +37,21 @@ function readLines(items: readonly unknown[]): { lines: Line[]; duplicates: numb
   const poison: Poison[] = [];
   let duplicates = 0;
   for (const item of items) {
-    const row = rowOf(item);
+    const row = journalRowOf(item);
     if ("error" in row) {
       poison.push({ item, reason: row.error });
       continue;
     }
     const known = lines.get(journalKeyText(row));
     if (known === undefined) lines.set(journalKeyText(row), { item, row });
-    else if (isSame(known.row, row)) duplicates += 1;
+    else if (isSameRow(known.row, row)) duplicates += 1;
     else poison.push({ item, reason: OTHER_ENTRY });
   }
   return { lines: [...lines.values()], duplicates, poison };
 }
 
 /** The row of an entry, or what is wrong with it; a reason never repeats a value. */
-function rowOf(item: unknown): JournalRow | { readonly error: string } {
+export function journalRowOf(item: unknown): JournalRow | { readonly error: string } {
   const entry = journalEntry.safeParse(item);
   if (!entry.success) return { error: "malformed entry" };
   const { account, type, body: text } = entry.data;
@@ -87,7 +87,7 @@ async function append(lines: readonly Line[], db: D1Database): Promise<Appended>
     );
     const fresh = lines.filter(({ row }) => !existing.has(journalKeyText(row)));
     const poison = lines
-      .filter(({ row }) => !isSame(existing.get(journalKeyText(row)) ?? row, row))
+      .filter(({ row }) => !isSameRow(existing.get(journalKeyText(row)) ?? row, row))
       .map(({ item }) => ({ item, reason: OTHER_ENTRY }));
     const duplicates = lines.length - fresh.length - poison.length;
     if (fresh.length === 0) return { appended: 0, duplicates, poison };
@@ -105,6 +105,7 @@ async function append(lines: readonly Line[], db: D1Database): Promise<Appended>
   throw new Error(`other appenders were faster ${LIMITS.appendAttempts} times`);
 }
 
-function isSame(one: JournalRow, other: JournalRow): boolean {
+/** Whether two rows say the same of an entry. */
+export function isSameRow(one: JournalRow, other: JournalRow): boolean {
   return (Object.keys(one) as (keyof JournalRow)[]).every((name) => one[name] === other[name]);
 }

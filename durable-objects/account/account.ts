@@ -277,6 +277,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
   }
 
+  async audit(seqs: readonly number[]): Promise<EntryRecord[]> {
+    return this.#books?.ledger.store.records(seqs) ?? [];
+  }
+
   async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {
     return this.#ask(credentials, ["read"], (entered) => ({ ok: true, value: readUsage(entered, query) }));
   }
