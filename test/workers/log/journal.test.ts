@@ -107,7 +107,8 @@ it("counts nothing twice where the answer of a write was lost or another appende
     await deliver([journalOf(lotItem(SECOND, 2, "bonus", "none", 4))]);
     return run();
   });
-  await deliver([journalOf(...LIVELY, lotItem(SECOND, 2, "bonus", "none", 4))], { DB: raced });
+  const { summary } = await deliver([journalOf(...LIVELY, lotItem(SECOND, 2, "bonus", "none", 4))], { DB: raced });
+  expect(summary).toEqual({ appended: 0, duplicates: LIVELY.length + 1, refused: 0, error: null });
   expect(await rowCount()).toBe(LIVELY.length + 1);
   expect(await totals()).toMatchObject({ lots_none: [604, 5], lots_usdc: TOTALS.lots_usdc, pool: TOTALS.pool });
 });
