@@ -179,6 +179,40 @@ export const reversals = sqliteTable(
   ],
 );
 
+/**
+ * Both sides of every entry of an account that moved money and is no receipt (protocol/postings.ts): what its lots have more
+ * or less, and the system accounts against them. Backed columns in nanoUSD, the others in millicredits; a row that does not
+ * balance does not fit. WITHOUT ROWID and without any other index, as receipts.
+ */
+export const journal = sqliteTable(
+  "journal",
+  {
+    account: text().notNull(),
+    seq: integer().notNull(),
+    type: text().notNull(),
+    at: integer().notNull(),
+    lots_usdc: integer().notNull(),
+    lots_none: integer().notNull(),
+    treasury: integer().notNull(),
+    pool: integer().notNull(),
+    issuance: integer().notNull(),
+    suspense: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.account, table.seq] }),
+    check("journal_usdc", sql`${table.lots_usdc} + ${table.treasury} + ${table.pool} = 0`),
+    check("journal_none", sql`${table.lots_none} + ${table.issuance} + ${table.suspense} = 0`),
+  ],
+);
+
+/** What each column of the journal comes to, written with the rows it is of. WITHOUT ROWID. */
+export const journalTotals = sqliteTable("journal_totals", {
+  /** A column of amounts of the journal. */
+  name: text().primaryKey(),
+  amount: integer().notNull(),
+  entries: integer().notNull(),
+});
+
 /** What could not be appended, by the SHA-256 of the item. WITHOUT ROWID. */
 export const deadLetters = sqliteTable("dead_letters", {
   id: text().primaryKey(),

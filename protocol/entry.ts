@@ -7,7 +7,7 @@ import { z } from "zod";
 import { LOT_KINDS } from "../core/account/lots.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
 import { canonicalText } from "../core/receipt/canonical.ts";
-import { GENESIS_PEG, MAX_AMOUNT, type NanoUsd, toMillicreditsFloor } from "../core/units.ts";
+import { GENESIS_PEG, MAX_AMOUNT, type NanoUsd, type Peg, toMillicreditsFloor } from "../core/units.ts";
 import { accountId, count, hash, jobId } from "./ids.ts";
 import { parseReceiptBody } from "./receipt.ts";
 
@@ -87,12 +87,15 @@ export interface Movement {
   readonly millicredits: number;
 }
 
-/** What an entry moved. The end of a hold moves nothing: what it had reserved was the account's all the time. */
-export function movementOf(body: EntryBody): Movement {
+/**
+ * What an entry moved, with a transfer's top-ups turned into credits at `peg`. The end of a hold moves nothing: what it had
+ * reserved was the account's all the time.
+ */
+export function movementOf(body: EntryBody, peg: Peg = GENESIS_PEG): Movement {
   if (body.type === "spent") return receiptMovement(body.receipt);
   const { plain } = body;
   if ("reason" in plain) return { nanoUsd: 0, millicredits: 0 };
-  if ("direction" in plain) return transferMovement(plain);
+  if ("direction" in plain) return transferMovement(plain, peg);
   const sign = plain.type === "expiry" ? -1 : 1;
   return { nanoUsd: sign * plain.nano_usd, millicredits: sign * plain.millicredits };
 }
@@ -108,8 +111,8 @@ function receiptMovement({ charge }: ReceiptBody): Movement {
 }
 
 /** What is sent loses its backing: top-ups give nanoUSD for as many millicredits as those are worth, the rest is unbacked. */
-function transferMovement({ direction, nano_usd, millicredits }: z.infer<typeof transferBody>): Movement {
+function transferMovement({ direction, nano_usd, millicredits }: z.infer<typeof transferBody>, peg: Peg): Movement {
   if (direction === "in") return { nanoUsd: 0, millicredits };
-  const stripped = toMillicreditsFloor(nano_usd as NanoUsd, GENESIS_PEG);
+  const stripped = toMillicreditsFloor(nano_usd as NanoUsd, peg);
   return { nanoUsd: -nano_usd, millicredits: stripped - millicredits };
 }

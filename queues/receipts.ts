@@ -1,11 +1,12 @@
-/** The receipts' consumer: the log's only appender (architecture.md, One job, step 7). */
+/** The receipts' consumer: the only appender of the log and of the journal (architecture.md, One job, step 7). */
 
 import { keyText } from "../db/log.ts";
 import { parametersOf } from "../durable-objects/shared/settings.ts";
-import { receiptsMessage } from "../protocol/internal/queue.ts";
+import { journalMessage, receiptsMessage } from "../protocol/internal/queue.ts";
 import { append, type Entry, OTHER_RECEIPT, type Poison } from "./append.ts";
 import { checkReceipt, type Network, networkOf } from "./check.ts";
 import { sendDeadLetters } from "./dead-letters.ts";
+import { appendEntries } from "./journal.ts";
 import { retryLater } from "./retry.ts";
 
 /** What became of a batch: counts only, fit to be logged. */
@@ -26,16 +27,17 @@ type LogEnv = Pick<Env, "DB" | "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" 
 export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: number): Promise<ReceiptsSummary> {
   try {
     const network = await networkOf(env);
-    const { entries, duplicates, poison } = await read(batch, network);
+    const { entries, others, duplicates, poison } = await read(batch, network);
     const { settlementDelayMs } = parametersOf(env);
     const result = await append(entries, { DB: env.DB, SEGMENTS: env.SEGMENTS, settlementDelayMs }, now);
-    const refused = [...poison, ...result.poison];
+    const journal = await appendEntries(others, env.DB);
+    const refused = [...poison, ...result.poison, ...journal.poison];
     // After the log, so that a failure there does not refuse the same receipts again each time the batch comes.
     await sendDeadLetters(refused, env, now);
     batch.ackAll();
     return {
-      appended: result.appended,
-      duplicates: duplicates + result.duplicates,
+      appended: result.appended + journal.appended,
+      duplicates: duplicates + result.duplicates + journal.duplicates,
       refused: refused.length,
       error: null,
     };
@@ -44,15 +46,21 @@ export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: numb
   }
 }
 
-/** Reads a batch into entries of different keys, in order of arrival. */
+/** Reads a batch into receipts of different keys and other entries, both in order of arrival. */
 async function read(
   batch: MessageBatch,
   network: Network,
-): Promise<{ entries: Entry[]; duplicates: number; poison: Poison[] }> {
+): Promise<{ entries: Entry[]; others: unknown[]; duplicates: number; poison: Poison[] }> {
   const entries = new Map<string, Entry>();
+  const others: unknown[] = [];
   const poison: Poison[] = [];
   let duplicates = 0;
   for (const { body: content } of batch.messages) {
+    const journal = journalMessage.safeParse(content);
+    if (journal.success) {
+      others.push(...journal.data.entries);
+      continue;
+    }
     const message = receiptsMessage.safeParse(content);
     if (!message.success) {
       poison.push({ item: content, reason: "a message of an unknown version or form" });
@@ -72,5 +80,5 @@ async function read(
       else poison.push({ item: receipt, reason: OTHER_RECEIPT });
     }
   }
-  return { entries: [...entries.values()], duplicates, poison };
+  return { entries: [...entries.values()], others, duplicates, poison };
 }

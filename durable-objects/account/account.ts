@@ -46,7 +46,7 @@ import { createKey, enter, listKeys, revokeKey, rotateKey, termsOf, updateKey, v
 import { Keyring, type StoredKey } from "./keyring.ts";
 import { LazyAlarm } from "./lazy-alarm.ts";
 import { Ledger } from "./ledger.ts";
-import { checkLog, isConfirmed, sendReversal } from "./log-check.ts";
+import { checkLog, isConfirmed, rememberAccount, sendReversal } from "./log-check.ts";
 import { Outgoing } from "./outgoing.ts";
 import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { Roster } from "./roster.ts";
@@ -104,6 +104,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const opened = books.keys.byId(key.id) === null;
     if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
     if (opened) desk.found(books, key, Date.now());
+    rememberAccount(books.ledger.store, command.account);
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
     }
@@ -184,6 +185,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async credit(command: CreditCommand): Promise<CreditResult> {
     if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
+    this.#alarm.arm();
     return credit(this.#books.ledger, command, Date.now());
   }
 
@@ -232,6 +234,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async receive(transfer: Transfer): Promise<CreditResult> {
     if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
+    this.#alarm.arm();
     return receive(this.#books.ledger, transfer, Date.now());
   }
 
@@ -272,6 +275,10 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (!entered.ok) return entered;
     const rows = entered.value.ledger.store.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
     return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
+  }
+
+  async audit(seqs: readonly number[]): Promise<EntryRecord[]> {
+    return this.#books?.ledger.store.records(seqs) ?? [];
   }
 
   async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {

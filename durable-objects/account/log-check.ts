@@ -1,17 +1,21 @@
 /**
- * The account's last resort for receipts that were posted but never reached the log, because relay and daemon both went
- * away (architecture.md, step 6): it asks D1 which of its receipts it has and sends the missing ones to the queue again.
+ * How an account sees to it that D1 has its entries: it asks which of them it has and sends the missing ones to the queue.
+ * For receipts this is the last resort, where relay and daemon both went away (architecture.md, step 6). The other entries
+ * that move money take no other way to the journal, so that nobody waits for a queue.
  */
 
+import type { AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { emit, emitError } from "../shared/events.ts";
-import { packReceipts, signReceipt } from "../shared/receipt-queue.ts";
+import { packEntries, packReceipts, signReceipt } from "../shared/receipt-queue.ts";
 import type { AccountStore, EntryRow } from "./store.ts";
 
+/** Under which an account's own id is kept: an object that an alarm woke is not told its name. */
+const ACCOUNT = "account";
 const CHECKED = "log_checked";
-/** A receipt that was sent again so often is one that the log refuses: it lies among the dead letters. */
+/** An entry that was sent again so often is one that D1 refuses: it lies among the dead letters. */
 const MOST_TIMES = 4;
-/** A receipt this young may still be on its way through the queue. */
+/** An entry this young may still be on its way through the queue. */
 const YOUNG_MS = 60_000;
 
 export interface LogCheckEnv {
@@ -23,13 +27,20 @@ export interface LogCheckEnv {
 /** What is left to do: nothing, look again at the next alarm, or go on at once with entries that were not read yet. */
 export type LogCheckResult = "done" | "pending" | "more";
 
-/** A receipt that the log lacked, and how often it was sent again. */
+/** An entry that D1 lacked, and how often it was sent again. */
 interface Missing {
   readonly seq: number;
   readonly times: number;
+  /** When it was sent last. */
+  readonly at: number;
 }
 
-/** Whether the log may lack some of an account's receipts. */
+/** Keeps the account's id, once. */
+export function rememberAccount(store: AccountStore, account: AccountId): void {
+  if (store.setting(ACCOUNT) === null) store.set(ACCOUNT, account);
+}
+
+/** Whether D1 is known to have all of an account's entries that it should have. */
 export function isConfirmed(store: AccountStore, lastSeq: number): boolean {
   return checkedSeq(store) >= lastSeq && missingOf(store).length === 0;
 }
@@ -45,8 +56,8 @@ export async function sendReversal(env: LogCheckEnv, body: string): Promise<void
 }
 
 /**
- * Asks the log for the receipts that it was not asked for yet and for the ones it lacked before, and sends again what it
- * lacks. One that the log never takes does not keep others from being looked after.
+ * Asks D1 for the entries that it was not asked for yet and for the ones it lacked before, and sends what it lacks. One
+ * that it never takes does not keep others from being looked after.
  */
 export async function checkLog(
   store: AccountStore,
@@ -59,15 +70,22 @@ export async function checkLog(
   const entries = store.entries(checked + 1, LIMITS.reemitReceipts);
   const settled = entries.filter((entry) => entry.at <= now - YOUNG_MS);
   const times = new Map(earlier.map((missing) => [missing.seq, missing.times]));
-  const asked = [...earlier.flatMap(({ seq }) => store.entries(seq, 1)), ...settled.filter(isReceipt)];
-  const known = await inLog(env.DB, asked);
-  const lacking = asked.filter((entry) => !known.has(keyOf(entry)));
+  const account = store.setting(ACCOUNT);
+  const isAsked = (entry: EntryRow): boolean => isReceipt(entry) || (account !== null && isJournaled(entry));
+  const due = earlier.filter(({ at }) => at <= now - YOUNG_MS);
+  const asked = [...due.flatMap(({ seq }) => store.entries(seq, 1)), ...settled.filter(isAsked)];
+  const known = await inD1(env.DB, account, asked);
+  const lacking = asked.filter((entry) => !known.has(entry.seq));
   const again = lacking.filter((entry) => (times.get(entry.seq) ?? 0) < MOST_TIMES);
-  const signed = await Promise.all(again.map((entry) => signReceipt(env, entry.body)));
-  for (const message of packReceipts(signed)) await env.RECEIPTS.send(message, { contentType: "json" });
-  for (const entry of lacking) if (!again.includes(entry)) emit("receipt_not_in_log", { seq: entry.seq });
+  const signed = await Promise.all(again.filter(isReceipt).map((entry) => signReceipt(env, entry.body)));
+  const others = again.filter(isJournaled).map(({ type, body }) => ({ account: account as AccountId, type, body }));
+  for (const message of [...packReceipts(signed), ...packEntries(others)]) {
+    await env.RECEIPTS.send(message, { contentType: "json" });
+  }
+  for (const entry of lacking) if (!again.includes(entry)) emit("entry_not_in_log", { seq: entry.seq });
 
-  const missing = again.map(({ seq }) => ({ seq, times: (times.get(seq) ?? 0) + 1 }));
+  const sent = again.map(({ seq }) => ({ seq, times: (times.get(seq) ?? 0) + 1, at: now }));
+  const missing = [...earlier.filter((entry) => !due.includes(entry)), ...sent];
   const reached = settled.at(-1)?.seq ?? checked;
   if (reached !== checked || missing.length > 0 || earlier.length > 0) {
     store.set(CHECKED, JSON.stringify({ seq: reached, missing }));
@@ -99,22 +117,33 @@ function isReceipt(entry: EntryRow): boolean {
   return entry.event.type === "posted" || entry.event.type === "reversed";
 }
 
-function keyOf({ event }: EntryRow): string {
-  return event.type === "posted" || event.type === "reversed" ? `${event.job}/${event.n}` : "";
+/** Whether an entry moves money and is no receipt. */
+function isJournaled({ event }: EntryRow): boolean {
+  return ["credited", "lot_expired", "sent", "received"].includes(event.type);
 }
 
-async function inLog(db: D1Database, receipts: readonly EntryRow[]): Promise<Set<string>> {
-  if (receipts.length === 0) return new Set();
-  const pairs = receipts.map(({ event }) =>
-    event.type === "posted" || event.type === "reversed" ? [event.job, event.n] : [],
+/** The numbers of those entries that D1 has: receipts in the log, the others in the journal. */
+async function inD1(db: D1Database, account: string | null, entries: readonly EntryRow[]): Promise<Set<number>> {
+  if (entries.length === 0) return new Set();
+  const receipts = entries.flatMap(({ seq, event }) =>
+    event.type === "posted" || event.type === "reversed" ? [[seq, event.job, event.n]] : [],
   );
-  const { results } = await db
-    .prepare(
-      `SELECT receipts.job || '/' || receipts.n AS key
-       FROM json_each(?) AS wanted
-       CROSS JOIN receipts ON receipts.job = wanted.value ->> 0 AND receipts.n = wanted.value ->> 1`,
-    )
-    .bind(JSON.stringify(pairs))
-    .all<{ key: string }>();
-  return new Set(results.map((row) => row.key));
+  const others = entries.filter(isJournaled).map(({ seq }) => seq);
+  const found = await db.batch<{ seq: number }>([
+    db
+      .prepare(
+        `SELECT wanted.value ->> 0 AS seq
+         FROM json_each(?) AS wanted
+         CROSS JOIN receipts ON receipts.job = wanted.value ->> 1 AND receipts.n = wanted.value ->> 2`,
+      )
+      .bind(JSON.stringify(receipts)),
+    db
+      .prepare(
+        `SELECT journal.seq AS seq
+         FROM json_each(?2) AS wanted
+         CROSS JOIN journal ON journal.account = ?1 AND journal.seq = wanted.value`,
+      )
+      .bind(account ?? "", JSON.stringify(others)),
+  ]);
+  return new Set(found.flatMap(({ results }) => results.map(({ seq }) => seq)));
 }

@@ -121,4 +121,8 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     SELECT id, name, 'owner', created_at FROM keys ORDER BY created_at, id LIMIT 1;
   UPDATE keys SET member = (SELECT id FROM members);
   `,
+  `
+  -- Entries that are no receipts go to the journal too: what the log was asked for before says nothing of them.
+  DELETE FROM settings WHERE name = 'log_checked';
+  `,
 ];

@@ -112,6 +112,12 @@ export class AccountStore {
       .map(entryRow);
   }
 
+  /** Those of some entries that there are, without what the account alone needs of them. */
+  records(seqs: readonly number[]): EntryRecord[] {
+    const found = seqs.flatMap((seq) => this.entries(seq, 1).filter((entry) => entry.seq === seq));
+    return found.map(({ seq, at, type, body }) => ({ seq, at, type, body }));
+  }
+
   /** What the newest entries after `after` were, oldest first, at most `limit` of them. */
   causes(after: number, limit: number): { seq: number; type: string; job: string | null }[] {
     return this.#sql

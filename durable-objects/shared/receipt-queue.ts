@@ -2,7 +2,8 @@
 
 import { LIMITS } from "../../core/limits.ts";
 import { receiptBytes } from "../../core/receipt/body.ts";
-import type { ReceiptsMessage } from "../../protocol/internal/queue.ts";
+import { utf8ToBytes } from "../../core/receipt/canonical.ts";
+import type { JournalEntry, JournalMessage, ReceiptsMessage } from "../../protocol/internal/queue.ts";
 import type { SignedReceipt } from "../../protocol/receipt.ts";
 import { networkKey } from "./network-key.ts";
 
@@ -14,21 +15,31 @@ export async function signReceipt(env: { readonly NETWORK_SEED: string }, body: 
 
 /** Divides receipts into messages that the queue takes, in order. */
 export function packReceipts(receipts: readonly SignedReceipt[]): ReceiptsMessage[] {
-  const messages: SignedReceipt[][] = [];
-  let open: SignedReceipt[] = [];
+  return pack(receipts, mostBytes).map((packed) => ({ v: 1, receipts: packed }));
+}
+
+/** Divides entries of the journal in the same way. */
+export function packEntries(entries: readonly JournalEntry[]): JournalMessage[] {
+  const bytesOf = (entry: JournalEntry): number => utf8ToBytes(JSON.stringify(entry)).length + 1;
+  return pack(entries, bytesOf).map((packed) => ({ v: 1, entries: packed }));
+}
+
+function pack<Item>(items: readonly Item[], bytesOf: (item: Item) => number): Item[][] {
+  const messages: Item[][] = [];
+  let open: Item[] = [];
   let bytes = 0;
-  for (const receipt of receipts) {
-    const size = mostBytes(receipt);
+  for (const item of items) {
+    const size = bytesOf(item);
     if (open.length > 0 && bytes + size > LIMITS.queueMessageBytes) {
       messages.push(open);
       open = [];
       bytes = 0;
     }
-    open.push(receipt);
+    open.push(item);
     bytes += size;
   }
   if (open.length > 0) messages.push(open);
-  return messages.map((packed) => ({ v: 1, receipts: packed }));
+  return messages;
 }
 
 const AROUND = '{"body":"","key":"","signature":""},'.length;

@@ -247,6 +247,9 @@ export interface AccountRpc extends TeamRpc {
   /** Entries after `after`, oldest first. */
   entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
   /** Sums of the jobs in a bounded stretch of entries, and where the next one begins. */
+  /** Those of some entries that there are, for whoever checks the network's books. */
+  audit(seqs: readonly number[]): Promise<EntryRecord[]>;
+
   usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>>;
   /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */
   check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>>;

@@ -1,6 +1,7 @@
 /** Messages of the queues (architecture.md, step 7). Checked on arrival: a queue outlives the code that filled it. */
 
 import { z } from "zod";
+import { accountId } from "../ids.ts";
 import { signedReceipt } from "../receipt.ts";
 
 /** Receipts on their way to the log, packed up to 110 KB. Each receipt is checked by itself, so `unknown` here. */
@@ -12,6 +13,24 @@ export const receiptsMessage = z.object({
 export interface ReceiptsMessage {
   readonly v: 1;
   readonly receipts: readonly z.infer<typeof signedReceipt>[];
+}
+
+/**
+ * Entries that move money and are no receipts, on their way to the journal, packed like receipts. Each is checked by
+ * itself.
+ */
+export const journalMessage = z.object({
+  v: z.literal(1),
+  entries: z.array(z.unknown()).min(1),
+});
+
+/** One of an account's entries, as its chain has it. */
+export const journalEntry = z.strictObject({ account: accountId, type: z.string(), body: z.string() });
+export type JournalEntry = z.infer<typeof journalEntry>;
+
+export interface JournalMessage {
+  readonly v: 1;
+  readonly entries: readonly JournalEntry[];
 }
 
 /** What could not be appended, with the reason; kept whole so that an operator can look at it and send it again. */

@@ -6,6 +6,7 @@ import { balance } from "./balance.ts";
 import { connect } from "./connect.ts";
 import { daemons } from "./daemons.ts";
 import { estimate } from "./estimate.ts";
+import { invariants } from "./invariants.ts";
 import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
@@ -33,6 +34,7 @@ for (const noun of [
   daemons,
   connect,
   status,
+  invariants,
   admin,
   reversals,
 ])

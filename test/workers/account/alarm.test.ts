@@ -2,14 +2,16 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
-import type { ReceiptsMessage } from "../../../protocol/internal/queue.ts";
+import type { JournalMessage, ReceiptsMessage } from "../../../protocol/internal/queue.ts";
 import { deliver } from "../log/support.ts";
 import { type Bank, balance, creditOf, entries, hold, inside, openBank, post } from "./bank.ts";
 
+type Sent = ReceiptsMessage | JournalMessage;
+
 /** Replaces the queue that an account sends to, and keeps what it is given. */
-async function captureQueue(bank: Bank): Promise<ReceiptsMessage[]> {
-  const sent: ReceiptsMessage[] = [];
-  const send = (message: ReceiptsMessage): Promise<void> => {
+async function captureQueue(bank: Bank): Promise<Sent[]> {
+  const sent: Sent[] = [];
+  const send = (message: Sent): Promise<void> => {
     sent.push(message);
     return Promise.resolve();
   };
@@ -30,8 +32,9 @@ async function ring(bank: Bank): Promise<boolean> {
 }
 
 const nextAlarm = (bank: Bank) => inside(bank, ({ storage }) => storage.getAlarm());
-const receiptsIn = (sent: readonly ReceiptsMessage[]) =>
-  sent.flatMap(({ receipts }) => receipts.map(({ body }) => body));
+const receiptsIn = (sent: readonly Sent[]) =>
+  sent.flatMap((message) => ("receipts" in message ? message.receipts.map(({ body }) => body) : []));
+const entriesIn = (sent: readonly Sent[]) => sent.flatMap((message) => ("entries" in message ? message.entries : []));
 
 it("sends the receipts again that the log lacks, until it has them all", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -57,14 +60,36 @@ it("sends only what is missing, and not what may still be on its way", async () 
   const bodies: string[] = [];
   for (let job = 0; job < 3; job++) bodies.push(await post(bank, (await hold(bank)).job));
   await ring(bank);
-  const [message] = sent.splice(0);
-  await deliver([{ v: 1, receipts: message?.receipts.filter((_, index) => index !== 1) }]);
+  const receipts = sent.splice(0).flatMap((message) => ("receipts" in message ? message.receipts : []));
+  await deliver([{ v: 1, receipts: receipts.filter((_, index) => index !== 1) }]);
 
   vi.setSystemTime(Date.now() + LIMITS.accountAlarmMs);
   await post(bank, (await hold(bank)).job);
   await runDurableObjectAlarm(bank.stub);
   expect(receiptsIn(sent)).toEqual([bodies[1]]);
   expect(await nextAlarm(bank)).not.toBeNull();
+});
+
+it("sends entries that are no receipts to the journal, until it has them all", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const bank = await openBank({ bonus: 1_000_000 });
+  const sent = await captureQueue(bank);
+  await bank.rpc.credit(creditOf({ id: "short", expiresAt: Date.now() + 1_000 }));
+  await bank.rpc.void((await hold(bank)).job, "declined");
+  await ring(bank);
+  expect(entriesIn(sent).map(({ account, type }) => [account, type])).toEqual([
+    [bank.account, "bonus"],
+    [bank.account, "bonus"],
+  ]);
+  // The queue loses what it was given; what has expired meanwhile was too young to be asked for.
+  sent.splice(0);
+  await ring(bank);
+  const again = entriesIn(sent).map(({ type }) => type);
+  expect(again).toEqual(["bonus", "bonus", "expiry"]);
+  await deliver(sent.splice(0));
+  await ring(bank);
+  expect(sent).toEqual([]);
+  expect(await nextAlarm(bank)).toBeNull();
 });
 
 it("goes on at once where a reading did not cover what happened in between", async () => {
@@ -76,9 +101,12 @@ it("goes on at once where a reading did not cover what happened in between", asy
   }
   const last = await post(bank, (await hold(bank)).job);
   await ring(bank);
-  expect(sent).toEqual([]);
+  expect(receiptsIn(sent)).toEqual([]);
+  expect(entriesIn(sent)).toHaveLength(LIMITS.reemitReceipts);
   expect(await nextAlarm(bank)).toBeLessThanOrEqual(Date.now() + 1_000);
   await runDurableObjectAlarm(bank.stub);
+  // What was sent a moment ago is on its way, and not missing.
+  expect(entriesIn(sent)).toHaveLength(LIMITS.reemitReceipts + 1);
   expect(receiptsIn(sent)).toEqual([last]);
 });
 
