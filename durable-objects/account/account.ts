@@ -148,8 +148,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   #decide(request: HoldRequest, { state }: Ledger, key: StoredKey, now: number): HoldDecision {
-    const command = { ...request, key: termsOf(key), peg: GENESIS_PEG };
-    return decideHold(state, command, this.#parameters, now);
+    return decideHold(state, { ...request, key: termsOf(key), peg: GENESIS_PEG }, this.#parameters, now);
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
@@ -166,9 +165,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async post(facts: JobFacts): Promise<PostResult> {
     if (this.#books === null) return { type: "refused", reason: "unknown_job" };
-    const result = this.#books.ledger.post(facts, Date.now());
     this.#alarm.arm();
-    return result;
+    return this.#books.ledger.post(facts, Date.now());
   }
 
   async void(job: JobId, reason: string, fence: number | null = null): Promise<VoidResult> {
@@ -228,8 +226,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
-    if (this.#books === null) return refusal(refuse("account_not_found", { param: "to" }));
-    return mayReceive(this.#books.ledger, millicredits);
+    return mayReceive(this.#books?.ledger ?? null, millicredits);
   }
 
   async receive(transfer: Transfer): Promise<CreditResult> {
@@ -271,10 +268,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
-    const entered = this.#enter(credentials, "read");
-    if (!entered.ok) return entered;
-    const rows = entered.value.ledger.store.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
-    return { ok: true, value: rows.map(({ seq, at, type, body }) => ({ seq, at, type, body })) };
+    return this.#ask(credentials, ["read"], ({ ledger }) => ({ ok: true, value: ledger.store.page(after, limit) }));
   }
 
   async audit(seqs: readonly number[]): Promise<EntryRecord[]> {

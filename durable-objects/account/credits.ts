@@ -49,9 +49,10 @@ export function creditedBefore(ledger: Ledger, id: string, text: string): Credit
     : { type: "refused", refusal: refuse("id_conflict") };
 }
 
-/** Whether so much more of unbacked credits would still be taken. */
-export function mayReceive({ state }: Ledger, millicredits: Millicredits): Answer<null> {
-  const isFit = fits(state, { backing: "none", amount: millicredits });
+/** Whether an account is open and would still take so much more of unbacked credits. */
+export function mayReceive(ledger: Ledger | null, millicredits: Millicredits): Answer<null> {
+  if (ledger === null) return { ok: false, refusal: refuse("account_not_found", { param: "to" }) };
+  const isFit = fits(ledger.state, { backing: "none", amount: millicredits });
   return isFit ? { ok: true, value: null } : { ok: false, refusal: TOO_MUCH };
 }
 

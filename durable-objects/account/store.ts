@@ -118,6 +118,12 @@ export class AccountStore {
     return found.map(({ seq, at, type, body }) => ({ seq, at, type, body }));
   }
 
+  /** A page of entries after `after`, oldest first, without what only the fold needs. */
+  page(after: number, limit: number): EntryRecord[] {
+    const rows = this.entries(after + 1, Math.min(limit, LIMITS.maxPageRows));
+    return rows.map(({ seq, at, type, body }) => ({ seq, at, type, body }));
+  }
+
   /** What the newest entries after `after` were, oldest first, at most `limit` of them. */
   causes(after: number, limit: number): { seq: number; type: string; job: string | null }[] {
     return this.#sql

@@ -52,6 +52,7 @@ it("answers to its RPC methods and to nothing else", async () => {
     "balance",
     "job",
     "entries",
+    "audit",
     "usage",
     "estimate",
     "keys",
