@@ -56,14 +56,11 @@ async function read(
   const poison: Poison[] = [];
   let duplicates = 0;
   for (const { body: content } of batch.messages) {
-    const journal = journalMessage.safeParse(content);
-    if (journal.success) {
-      others.push(...journal.data.entries);
-      continue;
-    }
     const message = receiptsMessage.safeParse(content);
     if (!message.success) {
-      poison.push({ item: content, reason: "a message of an unknown version or form" });
+      const journal = journalMessage.safeParse(content);
+      if (journal.success) others.push(...journal.data.entries);
+      else poison.push({ item: content, reason: "a message of an unknown version or form" });
       continue;
     }
     const { receipts } = message.data;

@@ -94,6 +94,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
       team: new Roster(this.ctx.storage, forget),
       outgoing: new Outgoing(this.ctx.storage.sql),
     };
+    rememberAccount(this.#books.ledger.store, this.ctx.id.name);
     this.#watchers.begin(this.#books);
     return this.#books;
   }
@@ -104,7 +105,6 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const opened = books.keys.byId(key.id) === null;
     if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
     if (opened) desk.found(books, key, Date.now());
-    rememberAccount(books.ledger.store, command.account);
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
     }

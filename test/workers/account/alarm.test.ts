@@ -140,3 +140,21 @@ it("sets its alarm again when it starts without one and something is open", asyn
   await balance(bank);
   await vi.waitFor(async () => expect(await nextAlarm(bank)).not.toBeNull());
 });
+
+it("lets the journal wait where an alarm finds an account whose name it was never told, until somebody calls", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const bank = await openBank({ bonus: 1_000_000 });
+  // As in an account from before names were kept.
+  await inside(bank, ({ storage }) => {
+    storage.sql.exec("DELETE FROM settings WHERE name = 'account'");
+  });
+  let sent = await captureQueue(bank);
+  await ring(bank);
+  expect(sent).toEqual([]);
+
+  await evictDurableObject(bank.stub);
+  await balance(bank);
+  sent = await captureQueue(bank);
+  expect(await ring(bank)).toBe(true);
+  expect(entriesIn(sent)).toMatchObject([{ account: bank.account, type: "bonus" }]);
+});
