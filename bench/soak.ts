@@ -22,9 +22,12 @@ import { readLog } from "./soak/log.ts";
 import { readSoakOptions, SOAK_USAGE, type SoakOptions } from "./soak/options.ts";
 import { progressLine, renderSoak, type SoakReport } from "./soak/report.ts";
 import { type Sample, type Soaked, takeSample } from "./soak/sample.ts";
+import { warmUp } from "./soak/warm-up.ts";
 
 const TMPFS = "/dev/shm";
 const ACCOUNTS = 8;
+/** As many more pay for the warm-up, so that the others begin with all of their gifts. */
+const WARM_ACCOUNTS = 8;
 /** The bonus lasts for some minutes, so that receipts are paid from both kinds of lots, and some from two at once. */
 const GIFTS: readonly Gift[] = [
   { id: "first", kind: "bonus", amount: "10000" },
@@ -46,11 +49,15 @@ async function soak(options: SoakOptions, folder: string): Promise<SoakReport> {
   progress(`bundling and starting; seed ${options.seed}`);
   const script = await bundleWorker(folder);
   const worker = { script, folder: join(folder, "network"), inspected: true };
-  const network = await Network.open(worker, { accounts: ACCOUNTS, gifts: GIFTS });
+  const network = await Network.open(worker, { accounts: ACCOUNTS + WARM_ACCOUNTS, gifts: GIFTS });
   const [clients, daemons] = [new Child("soak/clients.ts"), new Child("soak/daemons.ts")];
   const soaked = { network, clients, daemons, inspector: await network.server.call<string>("inspector") };
   try {
     await connectDaemons(soaked, options);
+    if (options.warmUp > 0) {
+      progress(`${options.warmUp} short jobs at full speed`);
+      await warmUp(network.origin, network.consumers.slice(ACCOUNTS), options.warmUp);
+    }
     progress(`warming up for ${WARM_UP_SECONDS} s`);
     await startClients(soaked, options, options.seed + 1);
     await pause(WARM_UP_SECONDS * 1_000);
@@ -72,8 +79,9 @@ async function soak(options: SoakOptions, folder: string): Promise<SoakReport> {
     progress("reading books and log");
     const books: Books[] = [];
     for (const consumer of network.consumers) books.push(await readBooks(network, consumer));
+    const warmed = books.splice(ACCOUNTS);
     const log = await readLog(network.server);
-    const outcome = { before, samples, after, books, log, seen };
+    const outcome = { before, samples, after, books, warmed, log, seen };
     return {
       date: new Date().toISOString().slice(0, 10),
       options,
@@ -108,7 +116,7 @@ async function connectDaemons({ network, daemons }: Soaked, options: SoakOptions
 async function startClients({ network, clients }: Soaked, options: SoakOptions, seed: number): Promise<void> {
   const call: ClientsCall = {
     url: `${network.origin}/v1/chat/completions`,
-    apiKeys: network.consumers.map(({ apiKey }) => apiKey),
+    apiKeys: network.consumers.slice(0, ACCOUNTS).map(({ apiKey }) => apiKey),
     streams: options.streams,
     most: options.jobs,
     seed,

@@ -29,6 +29,8 @@ export interface Outcome {
   /** After the drain. */
   readonly after: Sample;
   readonly books: readonly Books[];
+  /** Those of the accounts that paid for the warm-up, whose answers nobody kept. */
+  readonly warmed: readonly Books[];
   readonly log: LoggedReceipts;
   readonly seen: readonly SeenJob[];
 }
@@ -40,9 +42,10 @@ const WHOLE = new Set(["completed", "timed_out"]);
 const SHOWN = 3;
 
 export function checksOf(outcome: Outcome): Check[] {
-  const { before, samples, after, books, log, seen } = outcome;
+  const { before, samples, after, books, warmed, log, seen } = outcome;
   const { supply } = after;
-  const posted = books.reduce((sum, { receipts }) => sum + receipts.size, 0);
+  const all = [...books, ...warmed];
+  const posted = all.reduce((sum, { receipts }) => sum + receipts.size, 0);
   const strange = [...seen.flatMap(strangeness), ...supply.complaints];
   return [
     none("nothing happened that no rule foresees", strange, `${seen.length} calls`),
@@ -56,11 +59,11 @@ export function checksOf(outcome: Outcome): Check[] {
     ),
     none(
       "every account's sums and chain hold",
-      books.flatMap(({ faults }, account) => faults.map((fault) => `account ${account}: ${fault}`)),
-      `${books.reduce((sum, { entries }) => sum + entries, 0)} entries of ${books.length} accounts`,
+      all.flatMap(({ faults }, account) => faults.map((fault) => `account ${account}: ${fault}`)),
+      `${all.reduce((sum, { entries }) => sum + entries, 0)} entries of ${all.length} accounts`,
     ),
     none("the log is dense, and its windows balance", log.faults, `${log.hashes.size} receipts`),
-    none("every posted receipt is in the log exactly once", logFaults(books, log), `${posted} posted`),
+    none("every posted receipt is in the log exactly once", logFaults(all, log), `${posted} posted`),
     none("consumers were charged what they were told", seenFaults(books, seen), `${seen.length} calls`),
     holds("no dead letter", after.deadLetters === 0, `${after.deadLetters}`),
     holds(

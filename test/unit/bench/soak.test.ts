@@ -101,6 +101,7 @@ describe("a soak holds", () => {
   };
   const RECEIPT: PostedReceipt = { outcome: "completed", millicredits: 320, nanoUsd: 320, hash: "aa" };
   const BOOKS: Books = { receipts: new Map([["job/0", RECEIPT]]), entries: 2, openJobs: 0, faults: [] };
+  const MORE: Books = { ...BOOKS, receipts: new Map([["more/0", RECEIPT]]) };
   const SEEN: SeenJob = { account: 0, seen: { type: "whole", job: "job", cost: 320 } };
   /** Half an hour with a sample a minute, whose memory grows by so many MB an hour. */
   const samples = (heapPerHour = 0, residentPerHour = 0): Sample[] =>
@@ -115,6 +116,7 @@ describe("a soak holds", () => {
     samples: samples(),
     after: SAMPLE,
     books: [BOOKS],
+    warmed: [],
     log: { hashes: new Map([["job/0", "aa"]]), nanoUsd: 320, faults: [] },
     seen: [SEEN],
   };
@@ -160,6 +162,7 @@ describe("a soak holds", () => {
   it.each<[string, Partial<Outcome>, string[]]>([
     ["a receipt that is not in the log", { log: { ...GOOD.log, hashes: new Map() } }, ["log"]],
     ["another receipt in its place", { log: { ...GOOD.log, hashes: new Map([["job/0", "bb"]]) } }, ["log"]],
+    ["a warmed account's receipt that is not in the log", { warmed: [MORE] }, ["log"]],
     ["an answer that cost less than was charged", { seen: [seen({ type: "whole", job: "job", cost: 319 })] }, ["told"]],
     [
       "an answer that failed and was charged",
