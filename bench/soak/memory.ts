@@ -12,8 +12,8 @@ export interface Bound {
 /** At 144,000 jobs an hour 10 MB are 70 bytes a job: nothing that is kept for each job is as small. */
 export const HEAP: Bound = { mbPerHour: 10, noiseMb: 1 };
 /**
- * Resident memory, less the simulators' heaps, also holds what V8 and the allocator keep free, which comes and goes. The
- * warm-up has brought it to where it stays (docs/performance.md, Soak); what is shorter than this says nothing of its trend.
+ * Resident memory also holds what V8 and the allocator keep free, which comes and goes. The warm-up has brought it to where
+ * it stays (docs/performance.md, Soak); what is shorter than this says nothing of its trend.
  */
 export const RESIDENT: Bound = { mbPerHour: 100, noiseMb: 25 };
 export const RESIDENT_MINUTES = 20;

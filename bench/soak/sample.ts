@@ -10,7 +10,7 @@ import type { DaemonTotals } from "./daemons.ts";
 import { readHeaps } from "./heap.ts";
 
 export interface Memory {
-  /** Resident bytes of workerd less its simulators' heaps; null where it could not be read. */
+  /** Resident bytes of workerd, its stand-ins for queue, D1 and R2 included; null where they could not be read. */
   readonly residentBytes: number | null;
   /** The live heap of the Worker's isolate; null where it could not be read. */
   readonly heapBytes: number | null;
@@ -67,9 +67,8 @@ export async function takeSample(soaked: Soaked, at: number): Promise<Sample> {
 async function memoryOf({ network, inspector }: Soaked): Promise<Memory> {
   const runtimes = runtimesOf(treeOf(network.server.pid));
   const { liveBytes, simulatorBytes } = await readHeaps(inspector, () => network.status());
-  const bytes = residentBytes(runtimes);
   return {
-    residentBytes: bytes === null ? null : bytes - simulatorBytes,
+    residentBytes: residentBytes(runtimes),
     heapBytes: liveBytes,
     simulatorBytes,
     sockets: socketsOf(runtimes),
