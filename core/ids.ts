@@ -3,7 +3,8 @@
  *
  * A 128-bit id is written as 22 base62 digits, most significant first, padded; the alphabet is in ASCII order, so text
  * order is numeric order. A job id starts with 48 bits of time (milliseconds), so job ids sort by the time they were
- * made. Its next bit says whether its rest is random or the fingerprint of an idempotency key.
+ * made. Its next bit says whether its rest is random or the fingerprint of an idempotency key, and the five bits after
+ * that who has its hold: 0 for the account itself, else the slice of it (docs/decisions/0029).
  */
 
 import { DAY_MS } from "./time.ts";
@@ -29,6 +30,10 @@ export type Pseudonym = Id<"Pseudonym">;
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const DIGIT = new Map([...ALPHABET].map((character, value) => [character, BigInt(value)]));
 const KEYED_BIT = 1n << 79n;
+const SLICE_SHIFT = 74n;
+const SLICE_BITS = 31n << SLICE_SHIFT;
+/** The most slices that an account can have: what five bits count. */
+export const MOST_SLICES = 31;
 
 /** Digits that `bytes` bytes need in base62. */
 export function base62Length(bytes: number): number {
@@ -83,25 +88,35 @@ export function id128<T extends AccountId | KeyId>(random: Uint8Array): T {
   return base62(random) as T;
 }
 
-/** A job id from the time (ms) and 10 random bytes. */
-export function newJobId(nowMs: number, random: Uint8Array): JobId {
-  return jobId(nowMs, random, false);
+/** A job id from the time (ms) and 10 random bytes, for the account itself or one of its slices. */
+export function newJobId(nowMs: number, random: Uint8Array, slice = 0): JobId {
+  return jobId(nowMs, random, false, slice);
 }
 
 /**
  * A job id whose rest is the fingerprint of an idempotency key (10 bytes of a hash over account and key): the same key
- * gives the same rest, whenever it is used, so the account finds the earlier job without an index.
+ * gives the same rest, whenever it is used, so the account finds the earlier job without an index. It is always the
+ * account's own, as a slice would not know what another one has answered.
  */
 export function keyedJobId(nowMs: number, fingerprint: Uint8Array): JobId {
-  return jobId(nowMs, fingerprint, true);
+  return jobId(nowMs, fingerprint, true, 0);
 }
 
-function jobId(nowMs: number, rest: Uint8Array, keyed: boolean): JobId {
+/** The slice that has a job's hold; 0 for the account itself. */
+export function sliceOf(job: JobId): number {
+  const value = bigOfBase62(job, 16);
+  if (value === null) throw new RangeError("not a job id");
+  return Number((value & SLICE_BITS) >> SLICE_SHIFT);
+}
+
+function jobId(nowMs: number, rest: Uint8Array, keyed: boolean, slice: number): JobId {
   if (rest.length < 10) throw new RangeError("a job id needs 10 bytes beside its time");
   if (!Number.isSafeInteger(nowMs) || nowMs < 0 || nowMs >= 2 ** 48) throw new RangeError(`no time: ${nowMs}`);
   let low = 0n;
   for (const byte of rest.subarray(0, 10)) low = (low << 8n) | BigInt(byte);
+  if (!Number.isInteger(slice) || slice < 0 || slice > MOST_SLICES) throw new RangeError(`no slice: ${slice}`);
   low = keyed ? low | KEYED_BIT : low & ~KEYED_BIT;
+  low = (low & ~SLICE_BITS) | (BigInt(slice) << SLICE_SHIFT);
   return base62OfBig((BigInt(nowMs) << 80n) | low, 22) as JobId;
 }
 

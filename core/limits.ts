@@ -111,6 +111,15 @@ export const LIMITS = {
   snapshotEntries: 512,
   /** The account looks after open holds and unconfirmed receipts this long after it was last used (architecture.md, step 6). */
   accountAlarmMs: 15 * MINUTE_MS,
+  /** Jobs that an account begins in a second before slices take some of them: half of what one object can commit. */
+  hotHoldsPerSecond: 250,
+  /** Slices of one account: with it they commit some 8,000 jobs a second. */
+  slices: 16,
+  /** A slice's lease ends after this long unless it is renewed, which happens three times as often. */
+  sliceLeaseMs: 60 * SECOND_MS,
+  sliceRenewMs: 20 * SECOND_MS,
+  /** What a slice is lent covers so many of the dearest jobs of late; with less than that the account keeps it together. */
+  sliceLeastJobs: 64,
   /** A transfer whose recipient could not be reached is brought again after this long. */
   transferRetryMs: 5 * SECOND_MS,
   transferMemoCharacters: 256,

@@ -5,6 +5,7 @@
 
 import { z } from "zod";
 import { LOT_KINDS } from "../core/account/lots.ts";
+import { MOST_SLICES } from "../core/ids.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
 import { canonicalText } from "../core/receipt/canonical.ts";
 import { GENESIS_PEG, MAX_AMOUNT, type NanoUsd, type Peg, toMillicreditsFloor } from "../core/units.ts";
@@ -51,7 +52,24 @@ const releaseBody = z.strictObject({
   reason: z.string(),
 });
 
-const plainBody = z.union([lotBody, transferBody, releaseBody]);
+/** What moved between an account and one of its slices; in the account's chain it goes out, in the slice's it comes in. */
+const sliceBody = z.strictObject({
+  ...common,
+  type: z.literal("slice"),
+  slice: z.int().min(1).max(MOST_SLICES),
+  moved: z.enum(["out", "in"]),
+  parts: z.array(
+    z.strictObject({
+      lot: z.string().min(1),
+      kind: z.enum(LOT_KINDS),
+      backing: z.enum(["usdc", "none"]),
+      nano_usd: amount,
+      millicredits: amount,
+    }),
+  ),
+});
+
+const plainBody = z.union([lotBody, transferBody, sliceBody, releaseBody]);
 export type PlainBody = z.infer<typeof plainBody>;
 
 /** What an entry says: a receipt, which a reversal is too, or one of the others. */
@@ -96,6 +114,7 @@ export function movementOf(body: EntryBody, peg: Peg = GENESIS_PEG): Movement {
   const { plain } = body;
   if ("reason" in plain) return { nanoUsd: 0, millicredits: 0 };
   if ("direction" in plain) return transferMovement(plain, peg);
+  if ("moved" in plain) return sliceMovement(plain);
   const sign = plain.type === "expiry" ? -1 : 1;
   return { nanoUsd: sign * plain.nano_usd, millicredits: sign * plain.millicredits };
 }
@@ -108,6 +127,12 @@ function receiptMovement({ charge }: ReceiptBody): Movement {
     else millicredits -= part.millicredits;
   }
   return { nanoUsd, millicredits };
+}
+
+function sliceMovement({ moved, parts }: z.infer<typeof sliceBody>): Movement {
+  const sign = moved === "out" ? -1 : 1;
+  const total = (name: "nano_usd" | "millicredits") => parts.reduce((sum, part) => sum + part[name], 0);
+  return { nanoUsd: sign * total("nano_usd"), millicredits: sign * total("millicredits") };
 }
 
 /** What is sent loses its backing: top-ups give nanoUSD for as many millicredits as those are worth, the rest is unbacked. */

@@ -56,6 +56,11 @@ function counterparts(body: EntryBody, peg: Peg): Posting[] {
 
 function plainCounterparts(plain: PlainBody, peg: Peg): Posting[] {
   if ("reason" in plain) return [];
+  // On its way between an account and its slice; what goes out of one chain comes into the other.
+  if ("moved" in plain) {
+    const { nanoUsd, millicredits } = movementOf({ type: "plain", plain }, peg);
+    return [system("suspense", "usdc", -nanoUsd), system("suspense", "none", -millicredits)];
+  }
   const { nano_usd, millicredits } = plain;
   if (!("direction" in plain)) {
     const sign = plain.type === "expiry" ? 1 : -1;

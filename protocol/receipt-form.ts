@@ -5,7 +5,7 @@
  */
 
 import { LOT_KINDS } from "../core/account/lots.ts";
-import { isId128 } from "../core/ids.ts";
+import { isId128, MOST_SLICES } from "../core/ids.ts";
 import { LANES, ROLES } from "../core/lanes.ts";
 import { OUTCOMES } from "../core/outcome.ts";
 import { QUANTIZATION_TENTHS } from "../core/pricing.ts";
@@ -73,7 +73,7 @@ const floor = object({
   prefill_millitokens_per_second: positive,
 });
 
-const body = object({
+const fields = {
   v: oneOf([RECEIPT_VERSION]),
   network: text(1, 64),
   job: id128,
@@ -109,13 +109,15 @@ const body = object({
   claim: orNull(object({ usage: object(tokens), signature })),
   seq: positive,
   previous: hash,
-});
+};
+const body = object(fields);
+const slicedBody = object({ ...fields, slice: whole(1, MOST_SLICES) });
 
 /** Whether a value is a receipt's body and `text`, from which JSON.parse made it, is its canonical text (RFC 8785). */
 export function isReceiptBody(value: unknown, text: string): boolean {
   // With its keys in order JSON.stringify writes what RFC 8785 does, except that it escapes half of a surrogate pair,
   // which has no canonical form.
-  return body(value) && JSON.stringify(value) === text && !text.includes("\\ud");
+  return (body(value) || slicedBody(value)) && JSON.stringify(value) === text && !text.includes("\\ud");
 }
 
 /** Whether a value that came as JSON is a signed receipt. Its body is not looked into. */

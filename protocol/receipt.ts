@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { LOT_KINDS } from "../core/account/lots.ts";
 import { chargeable } from "../core/account/resolve.ts";
+import { MOST_SLICES } from "../core/ids.ts";
 import { parseBase64url, parseDaemonId, parseSignature, verifyStrict } from "../core/keys.ts";
 import { LANES, ROLES } from "../core/lanes.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -78,6 +79,7 @@ export const receiptBody = z.strictObject({
   digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
   claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),
   seq: positive,
+  slice: z.int().min(1).max(MOST_SLICES).optional(),
   previous: hash,
   reversal: z
     .strictObject({

@@ -5,6 +5,7 @@ import { handleQueue } from "../queues/index.ts";
 import { app } from "./app.ts";
 
 export { Account } from "../durable-objects/account/index.ts";
+export { AccountSlice } from "../durable-objects/account-slice/index.ts";
 export { Relay } from "../durable-objects/relay/index.ts";
 export { Scheduler } from "../durable-objects/scheduler/index.ts";
 

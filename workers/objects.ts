@@ -3,16 +3,38 @@
  * method is idempotent by an id that its caller made, so a call that failed on the way is made again.
  */
 
-import type { AccountId } from "../core/ids.ts";
+import type { AccountId, JobId } from "../core/ids.ts";
+import { holderOf, sliceOfAccount } from "../durable-objects/shared/holder.ts";
 import { retrying } from "../durable-objects/shared/retry.ts";
 import type { AccountRpc } from "../protocol/internal/account.ts";
 import { schedulerName } from "../protocol/internal/names.ts";
 import type { RelayRpc, SchedulerRpc } from "../protocol/internal/pool.ts";
+import type { JobHolderRpc, SliceRpc } from "../protocol/internal/slice.ts";
 import type { Config } from "./config.ts";
 
 /** Calls a method of an account: `onAccount(env, id, (account) => account.balance(credentials))`. */
 export function onAccount<T>(env: Env, id: AccountId, method: (account: AccountRpc) => Promise<T>): Promise<T> {
   return retrying(() => method(env.ACCOUNT.getByName(id) as unknown as AccountRpc));
+}
+
+/** Calls a method of whoever has a job's hold: its account, or the slice of it that the job's id names. */
+export function onHolder<T>(
+  env: Env,
+  account: AccountId,
+  job: JobId,
+  method: (holder: JobHolderRpc) => Promise<T>,
+): Promise<T> {
+  return retrying(() => method(holderOf(env, account, job)));
+}
+
+/** Calls a method of one slice of an account. */
+export function onSlice<T>(
+  env: Env,
+  account: AccountId,
+  slice: number,
+  method: (slice: SliceRpc) => Promise<T>,
+): Promise<T> {
+  return retrying(() => method(sliceOfAccount(env, account, slice)));
 }
 
 /** Calls a method of the scheduler of a model's pool in this region. */

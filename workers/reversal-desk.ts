@@ -17,7 +17,7 @@ import {
   stateOf,
 } from "../db/reversals.ts";
 import type { Answer } from "../protocol/internal/account.ts";
-import { onAccount } from "./objects.ts";
+import { onHolder } from "./objects.ts";
 
 export interface Proposal {
   readonly id: string;
@@ -58,10 +58,10 @@ function sameProposal(row: ReversalRow, { account, job, reason }: Proposal, oper
 
 /** What a reversal of the job would give back now. */
 async function chargeOf(env: Env, account: AccountId, job: JobId): Promise<Answer<ReceiptBody["charge"]>> {
-  const body = await onAccount(env, account, (object) => object.receipt(job));
+  const body = await onHolder(env, account, job, (holder) => holder.receipt(job));
   const charge = body === null ? null : (JSON.parse(body) as ReceiptBody).charge;
   if (charge === null || charge.nano_usd === 0) return refusal(refuse("nothing_to_reverse", { param: "job" }));
-  const reversal = await onAccount(env, account, (object) => object.receipt(job, "reversal"));
+  const reversal = await onHolder(env, account, job, (holder) => holder.receipt(job, "reversal"));
   return reversal === null ? { ok: true, value: charge } : refusal(refuse("already_reversed", { param: "job" }));
 }
 
@@ -85,7 +85,7 @@ export async function approve(env: Env, id: string, operator: string, now: numbe
 async function carryOut(env: Env, row: ReversalRow): Promise<ReversalRow> {
   const { id, account, job, reason, proposed_by, approved_by } = row;
   const by = approved_by === null ? [proposed_by] : [proposed_by, approved_by];
-  const result = await onAccount(env, account, (object) => object.reverse({ job, reason, by }));
+  const result = await onHolder(env, account, job, (holder) => holder.reverse({ job, reason, by }));
   const end =
     result.type === "refused"
       ? ({ state: "refused", seq: null, outcome: result.refusal.code } as const)

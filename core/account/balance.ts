@@ -1,7 +1,7 @@
 /** What an account's owner sees of it. */
 
 import { type Millicredits, type Peg, sum } from "../units.ts";
-import { type Backing, type LotKind, shown } from "./lots.ts";
+import { type Backing, type Lot, type LotKind, shown } from "./lots.ts";
 import type { AccountState } from "./state.ts";
 
 export interface Balance {
@@ -18,9 +18,19 @@ export interface Balance {
   readonly openJobs: number;
 }
 
-/** The balance in millicredits at a peg. Lots that have expired but were not swept yet count nothing. */
-export function balanceOf(state: AccountState, peg: Peg, now: number): Balance {
-  const lots = [...state.lots.values()].map((lot) => ({
+/** What a slice of an account has. */
+export interface Elsewhere {
+  readonly lots: readonly Lot[];
+  readonly openJobs: number;
+}
+
+/**
+ * The balance in millicredits at a peg, with what the account's slices have. Lots that have expired but were not swept yet
+ * count nothing.
+ */
+export function balanceOf(state: AccountState, peg: Peg, now: number, elsewhere: readonly Elsewhere[] = []): Balance {
+  const all = elsewhere.length === 0 ? [...state.lots.values()] : merged(state.lots, elsewhere);
+  const lots = all.map((lot) => ({
     id: lot.id,
     kind: lot.kind,
     backing: lot.backing,
@@ -32,6 +42,16 @@ export function balanceOf(state: AccountState, peg: Peg, now: number): Balance {
     available: sum(lots.map((lot) => lot.available)),
     held: sum(lots.map((lot) => lot.held)),
     lots,
-    openJobs: state.holds.size,
+    openJobs: state.holds.size + elsewhere.reduce((open, { openJobs }) => open + openJobs, 0),
   };
+}
+
+/** Each lot once, with what of it is here and there. */
+function merged(own: ReadonlyMap<string, Lot>, elsewhere: readonly Elsewhere[]): Lot[] {
+  const lots = new Map(own);
+  for (const lot of elsewhere.flatMap((each) => each.lots)) {
+    const { available = 0, held = 0 } = lots.get(lot.id) ?? {};
+    lots.set(lot.id, { ...lot, available: available + lot.available, held: held + lot.held });
+  }
+  return [...lots.values()];
 }

@@ -9,6 +9,7 @@ export const ENTRY_TYPES = [
   "earned",
   "transfer",
   "adjustment",
+  "slice",
   "expiry",
   "void",
   "hold_expired",

@@ -108,6 +108,9 @@ export type AccountEvent =
       readonly payee: string;
     }
   | { readonly type: "sent"; readonly transfer: string; readonly draws: readonly Draw[] }
+  /** What moved between an account and one of its slices, as it leaves here or comes in. */
+  | { readonly type: "moved_out"; readonly draws: readonly Draw[] }
+  | { readonly type: "moved_in"; readonly parts: readonly Refund[] }
   /** Credits that came into a lot that stays: one for all of its kind. */
   | { readonly type: "received"; readonly lot: string; readonly kind: LotKind; readonly amount: number };
 
@@ -115,6 +118,8 @@ export type AccountEvent =
 export interface Link {
   readonly seq: number;
   readonly head: string;
+  /** The slice whose chain it is; absent in the account's own. */
+  readonly slice?: number;
 }
 
 /**
@@ -160,6 +165,11 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       pay(state, event.payee, event.refunds, -1);
       break;
     }
+    case "moved_in": {
+      for (const part of event.parts) bringBack(state, part);
+      break;
+    }
+    case "moved_out":
     case "sent": {
       for (const { lot, amount } of event.draws) move(state, lot, { available: -amount, held: 0 });
       break;

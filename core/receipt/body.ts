@@ -71,6 +71,8 @@ export interface ReceiptBody extends Omit<JobFacts, "terms" | "auction" | "payee
   readonly split: readonly SplitLine[];
   readonly seq: number;
   readonly previous: string;
+  /** The slice of the account whose chain this stands in; absent in the account's own. */
+  readonly slice?: number;
   /** Only in a receipt that takes another one back: which, and who says so (economics.md §6). */
   readonly reversal?: Reversal;
 }
@@ -132,6 +134,7 @@ export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: 
     provider: facts.provider,
     quantization: facts.quantization,
     seq: previous.seq + 1,
+    ...sliceIn(previous),
     split: splitCharge(facts.lane, charge.parts, facts.payees),
     times: {
       completed: times.completed,
@@ -188,6 +191,7 @@ export function composeReversal(
     quantization: original.quantization,
     reversal: { by: [...reversal.by], of: reversal.of, reason: reversal.reason },
     seq: previous.seq + 1,
+    ...sliceIn(previous),
     split: original.split.map(({ backing, millicredits, nano_usd, role, to }) => ({
       backing,
       millicredits: turn(millicredits),
@@ -199,6 +203,10 @@ export function composeReversal(
     usage: original.usage,
     v: original.v,
   };
+}
+
+function sliceIn({ slice }: Link): { readonly slice?: number } {
+  return slice === undefined ? {} : { slice };
 }
 
 function inOrder({ completion, prompt }: Tokens): Tokens {

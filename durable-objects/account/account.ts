@@ -1,11 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
-import { type QuotaWindow, quotaOf, takeJob } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
-import type { Sending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { AccountId, InviteId, JobId, KeyId, MemberId } from "../../core/ids.ts";
+import { type AccountId, type InviteId, type JobId, type KeyId, type MemberId, sliceOf } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -36,24 +34,28 @@ import type {
   UsageQuery,
   VoidResult,
 } from "../../protocol/internal/account.ts";
+import type { Move } from "../../protocol/internal/move.ts";
 import type * as team from "../../protocol/internal/team.ts";
+import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
-import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import type { Books, Entered } from "./books.ts";
 import { credit, mayReceive, STARTER, starterCredit } from "./credits.ts";
-import { createKey, enter, listKeys, revokeKey, rotateKey, termsOf, updateKey, viewed } from "./key-desk.ts";
+import { termsOf } from "./key-desk.ts";
 import { Keyring, type StoredKey } from "./keyring.ts";
 import { LazyAlarm } from "./lazy-alarm.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed, rememberAccount, sendReversal } from "./log-check.ts";
+import { Management } from "./management.ts";
 import { Outgoing } from "./outgoing.ts";
+import { Quotas } from "./quotas.ts";
 import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
 import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
+import { Slices, slicesHost } from "./slices.ts";
 import * as desk from "./team-desk.ts";
-import { debit, maySend, receive } from "./transfers.ts";
-import { readUsage } from "./usage.ts";
+import { receive, send } from "./transfers.ts";
+import { readUsageOfAll } from "./usage.ts";
 import { hear } from "./watcher.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -65,9 +67,16 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #parameters: Parameters;
   #books: Books | null = null;
   readonly #alarm: LazyAlarm;
-  /** What each key has used of its minute. An object that sleeps has had no job for some time, so it may forget. */
-  readonly #quotas = new Map<KeyId, QuotaWindow>();
+  readonly #quotas = new Quotas();
   readonly #watchers: Watchers;
+  readonly #management = new Management({
+    books: () => this.#books,
+    // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
+    changed: async () => {
+      this.#watchers.recheck();
+      await this.#books?.slices.keysChanged();
+    },
+  });
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -87,14 +96,17 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   #load(): Books {
     migrate(this.ctx.storage, ACCOUNT_MIGRATIONS);
+    const { ctx, env } = this;
+    const { storage, id } = ctx;
     const forget = (reason: string) => this.#forget(reason);
-    this.#books = {
-      ledger: new Ledger(this.ctx.storage, forget, () => this.#watchers.changed()),
-      keys: new Keyring(this.ctx.storage.sql),
-      team: new Roster(this.ctx.storage, forget),
-      outgoing: new Outgoing(this.ctx.storage.sql),
-    };
-    rememberAccount(this.#books.ledger.store, this.ctx.id.name);
+    const ledger = new Ledger(storage, forget, () => this.#watchers.changed());
+    const [keys, outgoing] = [new Keyring(storage.sql), new Outgoing(storage.sql)];
+    rememberAccount(ledger.store, id.name);
+    const slices = new Slices(
+      slicesHost(ctx, env, () => this.#alarm.armWithWrites(LIMITS.transferRetryMs)),
+      { ledger, keys, outgoing },
+    );
+    this.#books = { ledger, keys, team: new Roster(storage, forget), outgoing, slices };
     this.#watchers.begin(this.#books);
     return this.#books;
   }
@@ -112,38 +124,46 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
-    const entered = this.#enter(request.credentials, "inference");
+    const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
-    const { ledger, key } = entered.value;
+    const { ledger, key, slices } = entered.value;
     const now = ledger.timeOf(Date.now());
-    const limit = key.requestsPerMinute ?? LIMITS.requestsPerMinute;
-    const before = this.#quotas.get(key.id);
+    const before = this.#quotas.of(key, now);
     ledger.sweep(now);
     const earlier = findEarlier(ledger, request, now);
     // A call that comes again begins no job, so it takes nothing from the quota.
-    if (earlier.type === "refused") return { ...earlier, quota: quotaOf(before, limit, now) };
+    if (earlier.type === "refused") return { ...earlier, quota: before };
     if (earlier.type === "repeated") {
-      const answer = repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job));
-      return { ...answer, quota: quotaOf(before, limit, now) };
+      return { ...repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job)), quota: before };
     }
-    const { ok, window, quota } = takeJob(before, limit, now);
-    this.#quotas.set(key.id, window);
-    if (ok) return { ...this.#reserve(request, entered.value, earlier, now), quota };
-    const detail = `This key may begin ${limit} jobs in a minute.`;
-    return { type: "refused", refusal: refuse("rate_limited", { detail }), quota };
+    if (before.remaining === 0) {
+      const detail = `This key may begin ${before.limit} jobs in a minute.`;
+      return { type: "refused", refusal: refuse("rate_limited", { detail }), quota: before };
+    }
+    const decision = this.#decide(request, ledger, key, now);
+    // What slices have is the account's: it comes back before a job is refused for want of it.
+    if (decision.type === "soft_stop" && slices.mayReturn) {
+      await slices.comeBack();
+      return this.hold(request);
+    }
+    const { quota } = this.#quotas.take(key, now);
+    const hint = slices.hintAt(now);
+    const result = this.#reserve(request, entered.value, earlier, decision, now);
+    return { ...result, quota, ...(hint !== null && { slices: hint }) };
   }
 
   #reserve(
     request: HoldRequest,
-    { ledger, key }: Entered,
+    { ledger, slices }: Entered,
     { slot, attempt }: Extract<Earlier, { type: "none" }>,
+    decision: HoldDecision,
     now: number,
   ): HoldResult {
-    const decision = this.#decide(request, ledger, key, now);
     const { job, body, keyed: call } = request;
     ledger.recordHold({ slot, attempt, job, body, call }, decision, now);
     if (decision.type !== "held") return decision;
     this.#alarm.arm();
+    slices.begun(decision.hold, now);
     return this.#heldAnswer(request.job);
   }
 
@@ -152,13 +172,17 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
-    const entered = this.#enter(request.credentials, "inference");
+    const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
-    const { ledger, key } = entered.value;
+    const { ledger, key, slices } = entered.value;
     const now = ledger.timeOf(Date.now());
     ledger.sweep(now);
     const decision = this.#decide(request, ledger, key, now);
     if (decision.type === "refused") return decision;
+    if (decision.type === "soft_stop" && slices.mayReturn) {
+      await slices.comeBack();
+      return this.estimate(request);
+    }
     const { lane, completionCap, price } = decision.type === "held" ? decision.hold : decision.stop;
     return { type: "estimated", lane, completionCap, price, stop: decision.type === "held" ? null : decision.stop };
   }
@@ -198,49 +222,37 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {
-    const early = this.#maySend(credentials, command);
-    if (!("sending" in early)) return early;
-    const { key, ledger: books } = early;
-    const limit = key.requestsPerMinute ?? LIMITS.requestsPerMinute;
-    const taken = takeJob(this.#quotas.get(key.id), limit, books.timeOf(Date.now()));
-    this.#quotas.set(key.id, taken.window);
-    if (!taken.ok) return { type: "refused", refusal: refuse("rate_limited") };
-    // Asked before anything is written, as an unknown account is refused and what has left cannot come back.
-    const recipient = () => this.env.ACCOUNT.getByName(command.to);
-    const open = await retrying<Answer<null>>(async () => await recipient().canReceive(command.millicredits));
-    if (!open.ok) return { type: "refused", refusal: open.refusal };
-    // Meanwhile the key may have been revoked, the balance spent, or the same call carried out.
-    const still = this.#maySend(credentials, command);
-    if (!("sending" in still)) return still;
-    const seq = debit(still, command, still.sending, Date.now());
-    this.#alarm.armWithWrites(LIMITS.transferRetryMs);
-    await still.outgoing.deliver((other) => this.env.ACCOUNT.getByName(other), command.id);
-    return { type: "sent", seq, delivered: !still.outgoing.has(command.id) };
-  }
-
-  #maySend(credentials: Credentials, command: SendCommand): (Entered & { readonly sending: Sending }) | SendResult {
-    const entered = this.#enter(credentials, "transfer");
-    if (!entered.ok) return { type: "refused", refusal: entered.refusal };
-    const sending = maySend(entered.value, command, this.#parameters, Date.now());
-    return "type" in sending ? sending : { ...entered.value, sending };
+    return send(
+      {
+        env: this.env,
+        parameters: this.#parameters,
+        enter: () => this.#management.enter(credentials, "transfer"),
+        mayTake: ({ key, ledger }) => this.#quotas.take(key, ledger.timeOf(Date.now())).ok,
+        wake: () => this.#alarm.armWithWrites(LIMITS.transferRetryMs),
+      },
+      command,
+    );
   }
 
   async canReceive(millicredits: Millicredits): Promise<Answer<null>> {
     return mayReceive(this.#books?.ledger ?? null, millicredits);
   }
 
-  async receive(transfer: Transfer): Promise<CreditResult> {
+  async receive(transfer: Transfer | Move): Promise<CreditResult> {
     if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
     this.#alarm.arm();
+    if ("parts" in transfer) return this.#books.slices.receive(transfer, Date.now());
     return receive(this.#books.ledger, transfer, Date.now());
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
-    const entered = this.#enter(credentials, "read");
+    const entered = this.#management.enter(credentials, "read");
     if (!entered.ok) return entered;
+    const { ledger, slices } = entered.value;
+    const elsewhere = slices.isOut ? await slices.reports() : [];
     const now = Date.now();
-    entered.value.ledger.sweep(now);
-    return { ok: true, value: balanceOf(entered.value.ledger.state, GENESIS_PEG, now) };
+    ledger.sweep(now);
+    return { ok: true, value: balanceOf(ledger.state, GENESIS_PEG, now, elsewhere) };
   }
 
   /** A live connection to the balance (protocol/internal/watch.ts). */
@@ -261,14 +273,21 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
-    return this.#ask(credentials, scopes, ({ ledger }) => {
-      ledger.sweep(Date.now());
-      return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
-    });
+    const entered = this.#management.enter(credentials, ...scopes);
+    if (!entered.ok) return entered;
+    const { ledger, slices } = entered.value;
+    const slice = sliceOf(job);
+    if (slices.has(slice)) return { ok: true, value: await slices.stubOf(slice).job(job) };
+    ledger.sweep(Date.now());
+    return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
   }
 
-  async entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>> {
-    return this.#ask(credentials, ["read"], ({ ledger }) => ({ ok: true, value: ledger.store.page(after, limit) }));
+  async entries(credentials: Credentials, after: number, limit: number, slice = 0): Promise<Answer<EntryRecord[]>> {
+    const entered = this.#management.enter(credentials, "read");
+    if (!entered.ok) return entered;
+    const { ledger, slices } = entered.value;
+    if (slice === 0) return { ok: true, value: ledger.store.page(after, limit) };
+    return { ok: true, value: slices.has(slice) ? await slices.stubOf(slice).entries(after, limit) : [] };
   }
 
   async audit(seqs: readonly number[]): Promise<EntryRecord[]> {
@@ -276,53 +295,52 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {
-    return this.#ask(credentials, ["read"], (entered) => ({ ok: true, value: readUsage(entered, query) }));
+    const entered = this.#management.enter(credentials, "read");
+    return entered.ok ? { ok: true, value: await readUsageOfAll(entered.value, query) } : entered;
   }
 
   async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {
-    return this.#ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
+    return this.#management.ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
   }
 
   async keys(credentials: Credentials): Promise<Answer<KeyView[]>> {
-    return this.#ask(credentials, ["manage"], (entered) => listKeys(entered, Date.now()));
+    return this.#management.keys(credentials);
   }
 
   async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>> {
-    return this.#manageKey(credentials, (entered) => createKey(entered, key, Date.now()));
+    return this.#management.createKey(credentials, key);
   }
 
   async updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>> {
-    return this.#manageKey(credentials, (entered) => updateKey(entered, id, changes));
+    return this.#management.updateKey(credentials, id, changes);
   }
 
   async rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>> {
-    return this.#manageKey(credentials, (entered) => rotateKey(entered, id, rotation, Date.now()));
+    return this.#management.rotateKey(credentials, id, rotation);
   }
 
   async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
-    // Whoever has a key's secret may always end that key.
-    const own = this.#books?.keys.find(credentials.secretHash, Date.now())?.id === id;
-    return this.#manageKey(credentials, (entered) => revokeKey(entered, id, Date.now()), own ? [] : ["manage"]);
+    return this.#management.revokeKey(credentials, id);
   }
 
   async team(credentials: Credentials): Promise<Answer<team.MemberView[]>> {
-    return this.#ask(credentials, ["read"], (entered) => desk.listMembers(entered, Date.now()));
+    return this.#management.team(credentials);
   }
 
   async invites(credentials: Credentials): Promise<Answer<team.InviteRecord[]>> {
-    return this.#ask(credentials, ["manage"], desk.listInvites);
+    return this.#management.invites(credentials);
   }
 
   async invite(credentials: Credentials, invite: team.NewInvite): Promise<Answer<team.InviteRecord>> {
-    return this.#manage(credentials, ["manage"], (entered) => desk.invite(entered, invite, Date.now()));
+    return this.#management.invite(credentials, invite);
   }
 
   async revokeInvite(credentials: Credentials, id: InviteId): Promise<Answer<team.InviteRecord>> {
-    return this.#manage(credentials, ["manage"], (entered) => desk.revokeInvite(entered, id, Date.now()));
+    return this.#management.revokeInvite(credentials, id);
   }
 
   async join(command: team.JoinCommand): Promise<Answer<team.Joined>> {
-    return this.#books === null ? refusal(refuse("invalid_invite")) : desk.join(this.#books, command, Date.now());
+    return this.#management.join(command);
   }
 
   async changeMember(
@@ -330,31 +348,11 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     id: MemberId,
     changes: team.MemberChanges,
   ): Promise<Answer<team.MemberView>> {
-    return this.#manage(credentials, ["manage"], (entered) => desk.changeMember(entered, id, changes, Date.now()));
+    return this.#management.changeMember(credentials, id, changes);
   }
 
   async removeMember(credentials: Credentials, id: MemberId): Promise<Answer<team.MemberView>> {
-    return this.#manage(credentials, [], (entered) => desk.removeMember(entered, id, Date.now()));
-  }
-
-  #manageKey(
-    credentials: Credentials,
-    change: (entered: Entered) => Answer<StoredKey>,
-    scopes: readonly Scope[] = ["manage"],
-  ): Answer<KeyView> {
-    return this.#manage(credentials, scopes, (entered) => viewed(change(entered), entered, Date.now()));
-  }
-
-  #ask<T>(credentials: Credentials, scopes: readonly Scope[], answer: (entered: Entered) => Answer<T>): Answer<T> {
-    const entered = this.#enter(credentials, ...scopes);
-    return entered.ok ? answer(entered.value) : entered;
-  }
-
-  /** Changes keys or members, and looks afterwards which watchers' keys still count. */
-  #manage<T>(credentials: Credentials, scopes: readonly Scope[], change: (entered: Entered) => Answer<T>): Answer<T> {
-    const changed = this.#ask(credentials, scopes, change);
-    this.#watchers.recheck();
-    return changed;
+    return this.#management.removeMember(credentials, id);
   }
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
@@ -367,7 +365,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     ledger.sweep(now);
     // Before others are waited for: whose key has expired sees nothing more.
     this.#watchers.recheck();
-    await outgoing.deliver((other) => this.env.ACCOUNT.getByName(other));
+    await outgoing.deliver((name) => receiverOf(this.env, name));
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
@@ -380,11 +378,6 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   #forget(reason: string): never {
     this.ctx.abort(reason);
     throw new Error(reason);
-  }
-
-  /** Lets a key in that counts and was made for this: it has one of the scopes, if any are named. */
-  #enter(credentials: Credentials, ...scopes: readonly Scope[]): Answer<Entered> {
-    return enter(this.#books, credentials, scopes, Date.now());
   }
 
   #heldAnswer(job: JobId): HoldResult {

@@ -1,7 +1,7 @@
 /** The bodies of entries that are not receipts, in the same chain and the same canonical form. */
 
 import type { EntryType } from "../../core/account/entry-types.ts";
-import type { Backing, LotKind } from "../../core/account/lots.ts";
+import type { Backing, Draw, LotKind } from "../../core/account/lots.ts";
 import type { Link } from "../../core/account/state.ts";
 import type { AccountId, JobId } from "../../core/ids.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
@@ -72,6 +72,32 @@ export interface TransferFacts {
   readonly millicredits: Millicredits;
   readonly stripped: NanoUsd;
   readonly memo: string;
+}
+
+/** What moves between an account and one of its slices. Amounts are in each lot's own unit. */
+export function sliceEntry(
+  moved: "out" | "in",
+  slice: number,
+  parts: readonly Draw[],
+  at: number,
+  previous: Link,
+): string {
+  return canonicalText({
+    v: ENTRY_VERSION,
+    type: "slice",
+    at,
+    slice,
+    moved,
+    parts: parts.map(({ lot, kind, backing, amount }) => ({
+      lot,
+      kind,
+      backing,
+      nano_usd: backing === "usdc" ? amount : 0,
+      millicredits: backing === "usdc" ? 0 : amount,
+    })),
+    seq: previous.seq + 1,
+    previous: previous.head,
+  });
 }
 
 /** The end of a hold that moved no money. */

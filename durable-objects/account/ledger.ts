@@ -4,9 +4,16 @@
  */
 
 import type { HoldDecision } from "../../core/account/hold.ts";
-import { isLive, shown } from "../../core/account/lots.ts";
+import { type Draw, isLive, shown } from "../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
-import { type AccountEvent, type AccountState, apply, type Hold, type Link } from "../../core/account/state.ts";
+import {
+  type AccountEvent,
+  type AccountState,
+  apply,
+  type Hold,
+  type Link,
+  type Refund,
+} from "../../core/account/state.ts";
 import { RECEIVED_LOT, type Sending } from "../../core/account/transfer.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { JobId } from "../../core/ids.ts";
@@ -28,7 +35,15 @@ import type {
 } from "../../protocol/internal/account.ts";
 import { emitError } from "../shared/events.ts";
 import { sha256Hex } from "../shared/hash.ts";
-import { CREDIT_TYPE, type EntryType, lotEntry, releaseEntry, type TransferFacts, transferEntry } from "./entries.ts";
+import {
+  CREDIT_TYPE,
+  type EntryType,
+  lotEntry,
+  releaseEntry,
+  sliceEntry,
+  type TransferFacts,
+  transferEntry,
+} from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
 
 type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
@@ -40,19 +55,24 @@ export class Ledger {
   readonly #attempts: Map<JobId, number>;
   readonly #broken: (reason: string) => never;
   readonly #changed: () => void;
+  /** Which slice of an account this is; 0 for the account itself. */
+  readonly #slice: number;
   readonly store: AccountStore;
+  /** What the account has where this ledger does not reach, as far as it knows: to be shown, never to be spent. */
+  elsewhere = 0 as Millicredits;
 
   /**
    * `broken` is called when memory and rows may differ: it must forget this ledger, so that the rows are folded again.
    * `changed` is called after every change of the state.
    */
-  constructor(storage: DurableObjectStorage, broken: (reason: string) => never, changed: () => void) {
+  constructor(storage: DurableObjectStorage, broken: (reason: string) => never, changed: () => void, slice = 0) {
     this.#storage = storage;
     this.store = new AccountStore(storage.sql);
     this.#state = this.store.load();
     this.#attempts = this.store.attempts();
     this.#broken = broken;
     this.#changed = changed;
+    this.#slice = slice;
   }
 
   /** The state, to be read only: what changes it goes through the commands. */
@@ -64,11 +84,11 @@ export class Ledger {
     return this.#state.holds.get(job);
   }
 
-  /** What can still be spent, in whatever lane. */
+  /** What can still be spent, in whatever lane; with what the account has elsewhere. */
   remaining(): Millicredits {
     const { lots, clock } = this.#state;
     const live = [...lots.values()].filter((lot) => isLive(lot, clock));
-    return sum(live.map(({ backing, available }) => shown(backing, available, GENESIS_PEG)));
+    return sum([this.elsewhere, ...live.map(({ backing, available }) => shown(backing, available, GENESIS_PEG))]);
   }
 
   /** A time that is not before anything recorded. */
@@ -83,6 +103,8 @@ export class Ledger {
       const body = releaseEntry("hold_expired", job, "expired", at, this.#link());
       this.#append("hold_expired", body, { type: "hold_expired", job }, at, job, null);
     }
+    // What runs out in a slice goes back to its account, whose books alone say where it goes.
+    if (this.#slice > 0) return;
     for (const { lot, amount } of expiredLots(this.#state, at)) {
       const row = this.#state.lots.get(lot);
       if (row === undefined) continue;
@@ -167,9 +189,9 @@ export class Ledger {
     if (standing !== undefined) return { expiresAt: standing.expiresAt, concurrency: standing.concurrency };
     const credit = this.store.command(lot);
     const [entry] = credit === null ? [] : this.store.entries(credit.seq, 1);
-    if (entry?.event.type !== "credited") return { expiresAt: null, concurrency: 0 };
-    const { expiresAt, concurrency } = entry.event.lot;
-    return { expiresAt, concurrency };
+    const event = entry?.event;
+    const made = event?.type === "credited" ? event.lot : event?.type === "moved_in" ? partOf(event, lot) : undefined;
+    return { expiresAt: made?.expiresAt ?? null, concurrency: made?.concurrency ?? 0 };
   }
 
   #posted(body: string, seq: number): PostResult {
@@ -234,6 +256,27 @@ export class Ledger {
     return this.#append("transfer", body, event, at, null, null, alongside);
   }
 
+  /** Moves parts of lots to the account's slice, or from the slice to its account; they come in there by {@link moveIn}. */
+  moveOut(draws: readonly Draw[], slice: number, now: number, alongside: (seq: number) => void): number {
+    const at = this.timeOf(now);
+    const body = sliceEntry("out", slice, draws, at, this.#link());
+    return this.#append("slice", body, { type: "moved_out", draws }, at, null, null, alongside);
+  }
+
+  /** Takes in what was moved here, with what the lots need to stand where they do not. */
+  moveIn(parts: readonly Refund[], slice: number, now: number, alongside: (seq: number) => void): number {
+    const at = this.timeOf(now);
+    const body = sliceEntry("in", slice, parts, at, this.#link());
+    return this.#append("slice", body, { type: "moved_in", parts }, at, null, null, alongside);
+  }
+
+  /** Remembers where lots came in that this ledger did not make, for what may have to go back to them later. */
+  rememberLots(parts: readonly Refund[]): void {
+    for (const { lot } of parts) {
+      if (this.store.command(lot) === null) this.store.addCommand(lot, "", this.#state.seq + 1);
+    }
+  }
+
   /** The entry that ended a job: its receipt, void, or expiry; a receipt that came after the expiry counts. */
   ending(job: JobId): EntryRow | null {
     if (this.store.holdOf(job) === null) return null;
@@ -250,7 +293,8 @@ export class Ledger {
   }
 
   #link(): Link {
-    return { seq: this.#state.seq, head: this.#state.head };
+    const { seq, head } = this.#state;
+    return this.#slice === 0 ? { seq, head } : { seq, head, slice: this.#slice };
   }
 
   /** One entry, in one transaction with what else has to be written for it. Most entries are one statement, which is one. */
@@ -299,6 +343,10 @@ export class Ledger {
     }
     this.#changed();
   }
+}
+
+function partOf({ parts }: Extract<AccountEvent, { type: "moved_in" }>, lot: string): Refund | undefined {
+  return parts.find((part) => part.lot === lot);
 }
 
 function refused(refusal: Refusal): { readonly type: "refused"; readonly refusal: Refusal } {

@@ -7,6 +7,7 @@ import { timeText } from "../../protocol/network/common.ts";
 import { type LiveMessage, type LiveSince, type Mark, markText } from "../../protocol/network/live-balance.ts";
 import { shownBalance, shownLot, shownTotals } from "../../protocol/network/shown-balance.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Slices } from "./slices.ts";
 
 /** A balance with the state that it was read from. */
 export interface Reading {
@@ -15,10 +16,13 @@ export interface Reading {
   readonly at: number;
 }
 
-export function readBalance(ledger: Ledger, now: number): Reading {
+export function readBalance(
+  { ledger, slices }: { readonly ledger: Ledger; readonly slices: Slices },
+  now: number,
+): Reading {
   const { state } = ledger;
   const at = ledger.timeOf(now);
-  return { mark: { seq: state.seq, order: state.order }, balance: balanceOf(state, GENESIS_PEG, at), at };
+  return { mark: { seq: state.seq, order: state.order }, balance: balanceOf(state, GENESIS_PEG, at, slices.known), at };
 }
 
 export function isSame(a: Mark, b: Mark): boolean {

@@ -8,7 +8,7 @@ import type { AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { emit, emitError } from "../shared/events.ts";
 import { packEntries, packReceipts, signReceipt } from "../shared/receipt-queue.ts";
-import type { AccountStore, EntryRow } from "./store.ts";
+import { AccountStore, type EntryRow } from "./store.ts";
 
 /** Under which an account's own id is kept: an object that an alarm woke is not told its name. */
 const ACCOUNT = "account";
@@ -38,6 +38,11 @@ interface Missing {
 /** Keeps the account's id, once: the object's name, which it is told by callers and not by alarms. */
 export function rememberAccount(store: AccountStore, name: string | undefined): void {
   if (name !== undefined && store.setting(ACCOUNT) === null) store.set(ACCOUNT, name);
+}
+
+/** The id that was kept, or null. */
+export function accountIn(sql: SqlStorage): string | null {
+  return new AccountStore(sql).setting(ACCOUNT);
 }
 
 /** Whether D1 is known to have all of an account's entries that it should have. */

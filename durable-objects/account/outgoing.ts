@@ -3,10 +3,15 @@
  * and the row goes when the other account has said that it has it: what happens in between, it arrives once.
  */
 
-import type { AccountId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { AccountRpc, Transfer } from "../../protocol/internal/account.ts";
+import type { CreditResult, Transfer } from "../../protocol/internal/account.ts";
+import type { Move } from "../../protocol/internal/move.ts";
 import { emit, emitError } from "../shared/events.ts";
+
+/** Who takes what is brought; the same again is answered as the first time. */
+export interface Receiver {
+  receive(what: Transfer & Move): Promise<CreditResult>;
+}
 
 interface RawOutgoing extends Record<string, SqlStorageValue> {
   id: string;
@@ -26,7 +31,8 @@ export class Outgoing {
     this.#sql = sql;
   }
 
-  add(to: AccountId, transfer: Transfer): void {
+  /** `to` is an account's id, or the name of one of its slices. */
+  add(to: string, transfer: Transfer | Move): void {
     this.#sql.exec(
       "INSERT INTO outbox (id, recipient, transfer) VALUES (?, ?, ?)",
       transfer.id,
@@ -35,8 +41,18 @@ export class Outgoing {
     );
   }
 
+  /** The other side has confirmed it. */
+  remove(id: string): void {
+    this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
+  }
+
   has(id: string): boolean {
     return this.#sql.exec("SELECT 1 FROM outbox WHERE id = ?", id).toArray().length > 0;
+  }
+
+  /** Whether anything is owed to a recipient. */
+  hasFor(recipient: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox WHERE recipient = ? LIMIT 1", recipient).toArray().length > 0;
   }
 
   get isEmpty(): boolean {
@@ -47,7 +63,7 @@ export class Outgoing {
    * Brings one transfer to its account, or as many as one alarm may, in a different order each time so that none that
    * cannot be brought stands in front of others. What could not be brought stays for the next time.
    */
-  async deliver(accountOf: (id: AccountId) => Pick<AccountRpc, "receive">, only: string | null = null): Promise<void> {
+  async deliver(receiverOf: (name: string) => Receiver, only: string | null = null): Promise<void> {
     const rows = this.#sql
       .exec<RawOutgoing>(
         "SELECT id, recipient, transfer FROM outbox WHERE ?1 IS NULL OR id = ?1 ORDER BY random() LIMIT ?2",
@@ -56,7 +72,7 @@ export class Outgoing {
       )
       .toArray();
     const before = rows.length;
-    await Promise.all(rows.map((row) => this.#bring(row, accountOf)));
+    await Promise.all(rows.map((row) => this.#bring(row, receiverOf)));
     const left = rows.filter(({ id }) => this.has(id)).length;
     if (only === null) this.#fruitless = before > 0 && left === before ? this.#fruitless + 1 : 0;
   }
@@ -66,15 +82,12 @@ export class Outgoing {
     return Math.min(LIMITS.accountAlarmMs, LIMITS.transferRetryMs * 2 ** this.#fruitless);
   }
 
-  async #bring(
-    { id, recipient, transfer }: RawOutgoing,
-    accountOf: (id: AccountId) => Pick<AccountRpc, "receive">,
-  ): Promise<void> {
+  async #bring({ id, recipient, transfer }: RawOutgoing, receiverOf: (name: string) => Receiver): Promise<void> {
     try {
-      const result = await accountOf(recipient as AccountId).receive(JSON.parse(transfer) as Transfer);
+      const result = await receiverOf(recipient).receive(JSON.parse(transfer) as Transfer & Move);
       // It was asked before whether it could take the amount; a refusal now is rare, passing, and nothing is lost by it.
       if (result.type === "refused") emit("transfer_refused", { transfer: id, code: result.refusal.code });
-      else this.#sql.exec("DELETE FROM outbox WHERE id = ?", id);
+      else this.remove(id);
     } catch (error) {
       emitError("transfer_not_delivered", error, { transfer: id });
     }

@@ -3,8 +3,7 @@
  * Neither has a secondary index, as every index entry is billed as a row; both are found by their keys alone (a hold by
  * what its job id says, an entry by bisecting the times, which never run backwards).
  */
-export const ACCOUNT_MIGRATIONS: readonly string[] = [
-  `
+const LEDGER = `
   -- Reservations and refusals, never changed. slot: see core/ids.ts, holdSlot; attempt counts the uses of one
   -- idempotency key. hold_order is 0 for a refusal. after_seq is the last entry when the hold was made.
   CREATE TABLE holds (
@@ -55,14 +54,27 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  `,
-  `
+  `;
+const ATTEMPTS = `
   -- Open jobs that a later attempt has taken over, with its fence. Most jobs have one attempt and no row here.
   CREATE TABLE attempts (
     job TEXT PRIMARY KEY,
     fence INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  `,
+  `;
+const OUTBOX = `
+  -- Transfers that have left here and that the other account has not confirmed: written with their debit, gone with the
+  -- confirmation. transfer is what the other account is told, as JSON.
+  CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    transfer TEXT NOT NULL CHECK (json_valid(transfer))
+  ) STRICT, WITHOUT ROWID;
+  `;
+
+export const ACCOUNT_MIGRATIONS: readonly string[] = [
+  LEDGER,
+  ATTEMPTS,
   `
   -- How many jobs a key may begin in a minute; NULL for the network's own bound.
   ALTER TABLE keys ADD COLUMN requests_per_minute INTEGER CHECK (requests_per_minute >= 1);
@@ -80,15 +92,7 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   ALTER TABLE keys ADD COLUMN rotations TEXT CHECK (json_valid(rotations));
   ALTER TABLE keys ADD COLUMN made TEXT;
   `,
-  `
-  -- Transfers that have left here and that the other account has not confirmed: written with their debit, gone with the
-  -- confirmation. transfer is what the other account is told, as JSON.
-  CREATE TABLE outbox (
-    id TEXT PRIMARY KEY,
-    recipient TEXT NOT NULL,
-    transfer TEXT NOT NULL CHECK (json_valid(transfer))
-  ) STRICT, WITHOUT ROWID;
-  `,
+  OUTBOX,
   `
   -- Members stay as rows when they are removed: their jobs stay theirs. invite is what they came by, made the name they gave
   -- then; both are NULL for the member that the account was opened for, who has the id of the account's first key.
@@ -125,4 +129,17 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   -- Entries that are no receipts go to the journal too: what the log was asked for before says nothing of them.
   DELETE FROM settings WHERE name = 'log_checked';
   `,
+  `
+  -- The slices that an account ever had (docs/decisions/0029). lease is the number of the last one and lease_until when it
+  -- ends at the latest; drained is 1 where the slice has said that it has nothing left of that lease or an earlier one.
+  CREATE TABLE slices (
+    slice INTEGER PRIMARY KEY CHECK (slice >= 1),
+    lease INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL,
+    drained INTEGER NOT NULL CHECK (drained IN (0, 1))
+  ) STRICT;
+  `,
 ];
+
+/** The tables of a slice: an account's without its keys' bounds, its team and slices of its own. */
+export const SLICE_MIGRATIONS: readonly string[] = [LEDGER, ATTEMPTS, OUTBOX];

@@ -14,30 +14,67 @@ import { timeText } from "../../protocol/network/common.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Roster } from "./roster.ts";
+import type { Slices } from "./slices.ts";
 import type { AccountStore, EntryRow } from "./store.ts";
 
-/** What a summary is read from. */
-interface UsageBooks {
-  readonly ledger: Ledger;
+/** Who says whose keys are whose, and what they are called. */
+interface Names {
   readonly keys: Keyring;
   readonly team: Roster;
 }
 
+type Groups = UsagePart["groups"];
+
 /** Adds up the jobs of a bounded stretch of entries. The object does nothing else meanwhile, so the stretch is short. */
-export function readUsage({ ledger, keys, team }: UsageBooks, query: UsageQuery): UsagePart {
-  const { store, state } = ledger;
+export function readUsage({ ledger, ...names }: Names & { readonly ledger: Ledger }, query: UsageQuery): UsagePart {
+  const { groups, next } = sumUsage(ledger, query);
+  return { ...named(names, query.by, groups), next };
+}
+
+/** Cursors of an account's summaries: entries of its own chain, and after them those of its slices, one after the other. */
+const CHAIN = 2 ** 46;
+
+/** {@link readUsage} over the account's own chain and then over its slices'. */
+export async function readUsageOfAll(
+  books: Names & { readonly ledger: Ledger; readonly slices: Slices },
+  query: UsageQuery,
+): Promise<UsagePart> {
+  const { slices } = books;
+  const slice = Math.floor((query.cursor ?? 0) / CHAIN);
+  const following = slice < slices.count ? (slice + 1) * CHAIN : null;
+  if (slice === 0) {
+    const part = readUsage(books, query);
+    return { ...part, next: part.next ?? following };
+  }
+  const within = (query.cursor ?? 0) % CHAIN;
+  const { groups, next } = await slices.stubOf(slice).usage({ ...query, cursor: within === 0 ? null : within });
+  return { ...named(books, query.by, groups), next: next === null ? following : slice * CHAIN + next };
+}
+
+/** The same with jobs by member grouped by their keys, which only the account itself can tell members by. */
+export function sumUsage({ store, state }: Ledger, query: UsageQuery): Pick<UsagePart, "groups" | "next"> {
   const { by, from, to, cursor } = query;
   const rows = store.entries(cursor ?? store.firstSeqAt(from, state.seq), LIMITS.usageRows);
   const groups = new Map<string, Usage>();
   const within = rows.filter(({ at }) => to === null || at < to);
   for (const row of within) {
     const used = usageIn(row);
-    if (used !== null) addGroups(groups, [[groupOf(store, keys, by, row, used), used.usage]]);
+    if (used !== null) addGroups(groups, [[groupOf(store, by, row, used), used.usage]]);
   }
   const isWhole = within.length === rows.length && rows.length === LIMITS.usageRows;
-  const named = by === "key" ? keys : by === "member" ? team : null;
-  const names = named === null ? [] : [...groups.keys()].flatMap((id) => nameIn(named, id));
-  return { groups: [...groups], names, next: isWhole ? (rows.at(-1)?.seq ?? 0) + 1 : null };
+  return { groups: [...groups], next: isWhole ? (rows.at(-1)?.seq ?? 0) + 1 : null };
+}
+
+/** Groups of {@link sumUsage} as they are shown: members instead of their keys, with names. */
+export function named({ keys, team }: Names, by: UsageBy, groups: Groups): Pick<UsagePart, "groups" | "names"> {
+  if (by === "key") return { groups, names: groups.flatMap(([id]) => nameIn(keys, id)) };
+  if (by !== "member") return { groups, names: [] };
+  const members = new Map<string, Usage>();
+  addGroups(
+    members,
+    groups.map(([id, usage]) => [memberOf(keys, id as KeyId), usage] as const),
+  );
+  return { groups: [...members], names: [...members.keys()].flatMap((id) => nameIn(team, id)) };
 }
 
 interface Used {
@@ -60,14 +97,17 @@ function usageIn({ event, body }: EntryRow): Used | null {
   }
 }
 
-function groupOf(store: AccountStore, keys: Keyring, by: UsageBy, { at }: EntryRow, { job, receipt }: Used): string {
+function groupOf(store: AccountStore, by: UsageBy, { at }: EntryRow, { job, receipt }: Used): string {
   if (by === "day") return timeText(at - (at % DAY_MS)).slice(0, 10);
   if (by !== "key" && by !== "member" && receipt !== null) return receipt[by];
   const record = store.holdOf(job)?.record;
   if (record === undefined || !("hold" in record)) throw new Error(`an entry of ${job}, which was never held`);
-  if (by !== "member") return record.hold[by];
-  const key = keys.byId(record.hold.key);
-  if (key === null) throw new Error(`a hold of ${job} by a key that was never made`);
+  return record.hold[by === "member" ? "key" : by];
+}
+
+function memberOf(keys: Keyring, id: KeyId): MemberId {
+  const key = keys.byId(id);
+  if (key === null) throw new Error("a hold by a key that was never made");
   return key.member;
 }
 

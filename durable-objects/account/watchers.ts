@@ -14,12 +14,14 @@ import { barKey } from "./key-desk.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Ledger } from "./ledger.ts";
 import { changeOf, isSame, type Reading, readBalance, snapshotOf } from "./live-messages.ts";
+import type { Slices } from "./slices.ts";
 import { end, isOpen, newWatcher, tell, type Watcher, watcherOf } from "./watcher.ts";
 
 /** What watchers see of their account. */
 export interface Watched {
   readonly ledger: Ledger;
   readonly keys: Keyring;
+  readonly slices: Slices;
 }
 
 export interface WatchersHost {
@@ -50,7 +52,7 @@ export class Watchers {
     const sockets = this.#host.ctx.getWebSockets();
     if (sockets.length === 0) return;
     for (const socket of sockets) if (watcherOf(socket) === null) socket.close(CLOSE_RESTART, "update");
-    const reading = readBalance(watched.ledger, Date.now());
+    const reading = readBalance(watched, Date.now());
     for (const { socket, watcher } of this.#watchers()) {
       this.#told = reading;
       // What an earlier life of the account did not get to tell.
@@ -92,7 +94,7 @@ export class Watchers {
     ctx.acceptWebSocket(server);
     // Answered by the platform without waking the account.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    const reading = readBalance(watched.ledger, Date.now());
+    const reading = readBalance(watched, Date.now());
     this.#tellAll(watched, reading, server, newWatcher(credentials.secretHash, after ?? reading.mark));
     this.#told ??= reading;
     this.plan();
@@ -128,7 +130,7 @@ export class Watchers {
     this.#timer = null;
     const [told, watched] = [this.#told, this.#watched];
     if (told === null || watched === null) return;
-    const reading = readBalance(watched.ledger, Date.now());
+    const reading = readBalance(watched, Date.now());
     if (isSame(told.mark, reading.mark)) return;
     this.#told = reading;
     const text = JSON.stringify(changeOf(watched.ledger, told, reading));

@@ -20,6 +20,7 @@ import { schedulerName } from "../../protocol/internal/names.ts";
 import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
+import { holderOf } from "../shared/holder.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
@@ -147,7 +148,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   #hostOf(job: RelayJob, id: number, socket: WebSocket): StreamHost {
-    const account = () => this.env.ACCOUNT.getByName(job.account);
+    const account = () => holderOf(this.env, job.account, job.job);
     // What ends a hold must get through, however long the account is away; after the hold's end nothing depends on it.
     const failed = (error: unknown): void => emitError("settlement_failed", error, { job: job.job });
     const insist = <T>(call: () => Promise<T>): Promise<T> => persisting(job.hold.expiresAt, call, failed);
@@ -308,9 +309,9 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       isCurrent: async ({ job, fence, model }: TicketContent) =>
         !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence)),
       void: ({ account, job, fence }: TicketContent, reason: string) =>
-        retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence)),
+        retrying<VoidResult>(async () => await holderOf(this.env, account, job).void(job, reason, fence)),
       receipt: ({ account, job }: TicketContent) =>
-        retrying<string | null>(async () => await this.env.ACCOUNT.getByName(account).receipt(job)),
+        retrying<string | null>(async () => await holderOf(this.env, account, job).receipt(job)),
     };
     return answerLateJob(host, session.daemon, late);
   }

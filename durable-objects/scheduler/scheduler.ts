@@ -8,6 +8,7 @@ import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/jo
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
 import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../../protocol/internal/pool.ts";
 import { emitError } from "../shared/events.ts";
+import { holderOf } from "../shared/holder.ts";
 import { migrate } from "../shared/migrations.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
@@ -86,7 +87,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   async #void(account: AccountId, job: JobId, reason: string, fence: number | null): Promise<void> {
-    await retrying<VoidResult>(async () => await this.env.ACCOUNT.getByName(account).void(job, reason, fence));
+    await retrying<VoidResult>(async () => await holderOf(this.env, account, job).void(job, reason, fence));
   }
 
   #answer(job: JobId, response: AcquireResponse): void {

@@ -14,6 +14,7 @@ import type { Rate } from "../../core/pricing.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
 import type { Answer, Credentials } from "./answer.ts";
+import type { Move } from "./move.ts";
 import type { TeamRpc } from "./team.ts";
 
 export type { Answer, Credentials } from "./answer.ts";
@@ -71,7 +72,13 @@ export type EstimateResult =
   | { readonly type: "refused"; readonly refusal: Refusal };
 
 /** A hold's result with what is left of its key's quota; null where the key is none of the account's. */
-export type HoldAnswer = HoldResult & { readonly quota: Quota | null };
+export type HoldAnswer = HoldResult & { readonly quota: Quota | null; readonly slices?: SliceHint };
+
+/** An account above what one object can commit: until a time its slices 1 to `count` may be asked for a hold as well. */
+export interface SliceHint {
+  readonly count: number;
+  readonly until: number;
+}
 
 export type PostResult =
   /** `body` is the receipt's canonical text; a repeated post gets the same one. */
@@ -240,16 +247,15 @@ export interface AccountRpc extends TeamRpc {
   send(credentials: Credentials, command: SendCommand): Promise<SendResult>;
   /** Whether the account exists and could take so much more. */
   canReceive(millicredits: Millicredits): Promise<Answer<null>>;
-  receive(transfer: Transfer): Promise<CreditResult>;
+  receive(transfer: Transfer | Move): Promise<CreditResult>;
   balance(credentials: Credentials): Promise<Answer<Balance>>;
   /** For a key that has one of the scopes. */
   job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>>;
-  /** Entries after `after`, oldest first. */
-  entries(credentials: Credentials, after: number, limit: number): Promise<Answer<EntryRecord[]>>;
-  /** Sums of the jobs in a bounded stretch of entries, and where the next one begins. */
+  /** Entries of the account's own chain, or of one slice's, after `after`, oldest first. */
+  entries(credentials: Credentials, after: number, limit: number, slice?: number): Promise<Answer<EntryRecord[]>>;
   /** Those of some entries that there are, for whoever checks the network's books. */
   audit(seqs: readonly number[]): Promise<EntryRecord[]>;
-
+  /** Sums of the jobs in a bounded stretch of entries, and where the next one begins. */
   usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>>;
   /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */
   check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>>;

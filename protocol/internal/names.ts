@@ -5,10 +5,21 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
-import type { DaemonId } from "../../core/ids.ts";
+import type { AccountId, DaemonId } from "../../core/ids.ts";
 
 /** A region in object names: it never contains the slash that ends it. */
 export const REGION = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+/** One slice of an account, from 1 on. Account ids contain no slash. */
+export function sliceName(account: AccountId, slice: number): string {
+  return `${account}/${slice}`;
+}
+
+/** The account and the number of a slice, from its name; 0 from the name of an account. */
+export function accountOfSlice(name: string): { readonly account: AccountId; readonly slice: number } {
+  const [account = "", slice = "0"] = name.split("/");
+  return { account: account as AccountId, slice: Number(slice) };
+}
 
 /** The scheduler of one pool: `region/model`. Model ids may contain a slash, regions may not. */
 export function schedulerName(region: string, model: string): string {

@@ -52,13 +52,21 @@ export const ledgerQuery = z.object({
   format: z.enum(LEDGER_FORMATS).optional().meta({
     description: "`json` (the default) comes in pages; `ndjson` and `csv` stream every entry unless `limit` ends them.",
   }),
-  from: queryCount.optional().meta({ description: "The first sequence number wanted; 1 unless it says otherwise." }),
+  from: queryCount.optional().meta({
+    description: "The first sequence number wanted (1 unless it says otherwise), or the `next` of the page before.",
+  }),
+  slice: queryCount.optional().meta({
+    description:
+      "Only the chain of one slice, or with 0 only the account's own. Very large accounts alone have slices: without this " +
+      "parameter their chains follow the account's, one after the other.",
+  }),
   limit: queryLimit.optional(),
   type: z.enum(ENTRY_TYPES).optional().meta({ description: "Only entries of this type.", example: "spent" }),
 });
 
 export const ledgerEntry = z.object({
-  seq: z.int().meta({ description: "Counts the account's entries from 1, without a gap.", example: 7 }),
+  seq: z.int().meta({ description: "Counts a chain's entries from 1, without a gap.", example: 7 }),
+  slice: z.int().min(1).optional().meta({ description: "The slice whose chain it is; absent in the account's own." }),
   at: time,
   type: z.string().meta({ example: "spent" }),
   body: z.string().meta({

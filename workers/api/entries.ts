@@ -1,4 +1,4 @@
-/** An account's chain of entries, read page by page. */
+/** An account's entries, read page by page: its own chain, and after it those of its slices (docs/decisions/0029). */
 
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { Answer, EntryRecord } from "../../protocol/internal/account.ts";
@@ -8,50 +8,65 @@ import { onAccount } from "../objects.ts";
 const CHUNK_ROWS = 500;
 /** Calls that one page may cost when a filter lets few entries through. */
 const CHUNKS_PER_PAGE = 10;
+/** Where the numbers of one chain end in `from` and those of the next one begin. */
+const CHAIN = 2 ** 46;
 
 export interface EntryQuery {
-  /** The first sequence number wanted. */
+  /** The first sequence number wanted, or where an earlier page ended. */
   readonly from: number;
   readonly limit: number;
   /** Only entries of these types. */
   readonly types: readonly string[] | undefined;
+  /** Only the chain of one slice; 0 for the account's own. */
+  readonly slice: number | undefined;
+}
+
+/** An entry with the slice whose chain it stands in; 0 for the account's own. */
+export interface ChainedEntry extends EntryRecord {
+  readonly slice: number;
 }
 
 export interface EntryPage {
-  readonly entries: readonly EntryRecord[];
-  /** The sequence number that the next page starts from; null at the end of the chain. */
+  readonly entries: readonly ChainedEntry[];
+  /** What the next page starts from; null at the end of the last chain. */
   readonly next: number | null;
 }
 
 /**
- * A page of entries, oldest first. Under a filter that few entries pass, a page may hold less than its limit (even
- * nothing) and yet have a next one.
+ * A page of entries, each chain oldest first. Under a filter that few entries pass, a page may hold less than its limit
+ * (even nothing) and yet have a next one.
  */
 export async function readEntries(env: Env, key: ApiKey, query: EntryQuery): Promise<Answer<EntryPage>> {
   const { types, limit } = query;
-  const entries: EntryRecord[] = [];
-  let from = Math.max(1, query.from);
+  const entries: ChainedEntry[] = [];
+  let slice = query.slice ?? Math.floor(query.from / CHAIN);
+  let from = Math.max(1, query.from % CHAIN);
   for (let chunk = 0; chunk < CHUNKS_PER_PAGE; chunk++) {
     const wanted = types === undefined ? Math.min(CHUNK_ROWS, limit - entries.length) : CHUNK_ROWS;
-    const answer = await chunkOf(env, key, from, wanted);
+    const answer = await chunkOf(env, key, slice, from, wanted);
     if (!answer.ok) return answer;
     for (const entry of answer.value) {
       from = entry.seq + 1;
-      if (types === undefined || types.includes(entry.type)) entries.push(entry);
-      if (entries.length === limit) return { ok: true, value: { entries, next: from } };
+      if (types === undefined || types.includes(entry.type)) entries.push({ ...entry, slice });
+      if (entries.length === limit) return { ok: true, value: { entries, next: slice * CHAIN + from } };
     }
-    if (answer.value.length < wanted) return { ok: true, value: { entries, next: null } };
+    if (answer.value.length === wanted) continue;
+    // Slices are made one after the other, and none without an entry: the first one that has none ends them.
+    const isLast = query.slice !== undefined || (slice > 0 && from === 1 && answer.value.length === 0);
+    if (isLast) return { ok: true, value: { entries, next: null } };
+    [slice, from] = [slice + 1, 1];
   }
-  return { ok: true, value: { entries, next: from } };
+  return { ok: true, value: { entries, next: slice * CHAIN + from } };
 }
 
 function chunkOf(
   env: Env,
   { account, secretHash }: ApiKey,
+  slice: number,
   from: number,
   rows: number,
 ): Promise<Answer<EntryRecord[]>> {
-  return onAccount(env, account, (object) => object.entries({ secretHash }, from - 1, rows));
+  return onAccount(env, account, (object) => object.entries({ secretHash }, from - 1, rows, slice));
 }
 
 /**
@@ -62,7 +77,7 @@ export async function streamEntries(
   env: Env,
   key: ApiKey,
   query: EntryQuery,
-): Promise<Answer<AsyncIterable<readonly EntryRecord[]>>> {
+): Promise<Answer<AsyncIterable<readonly ChainedEntry[]>>> {
   const first = await readEntries(env, key, { ...query, limit: Math.min(query.limit, CHUNK_ROWS) });
   return first.ok ? { ok: true, value: pagesFrom(env, key, query, first.value) } : first;
 }
@@ -72,7 +87,7 @@ async function* pagesFrom(
   key: ApiKey,
   query: EntryQuery,
   first: EntryPage,
-): AsyncGenerator<readonly EntryRecord[]> {
+): AsyncGenerator<readonly ChainedEntry[]> {
   let page = first;
   let left = query.limit;
   for (;;) {

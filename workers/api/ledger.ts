@@ -1,12 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import { LIMITS } from "../../core/limits.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
-import type { EntryRecord } from "../../protocol/internal/account.ts";
 import { ledgerPage, ledgerQuery } from "../../protocol/network/account.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import { problem } from "../http.ts";
 import { byKey, named, newApi, problems } from "./app.ts";
-import { readEntries, streamEntries } from "./entries.ts";
+import { type ChainedEntry, readEntries, streamEntries } from "./entries.ts";
 import { csvHead, csvRows } from "./ledger-csv.ts";
 
 const TEXT_TYPES = { ndjson: "application/x-ndjson", csv: "text/csv; charset=utf-8" } as const;
@@ -37,29 +36,29 @@ const getLedger = createRoute({
 export const ledger = newApi();
 
 ledger.openapi(getLedger, async (c) => {
-  const { format = "json", from = 1, limit, type } = c.req.valid("query");
+  const { format = "json", from = 1, limit, type, slice } = c.req.valid("query");
   const types = type === undefined ? undefined : [type];
   if (format === "json") {
-    const page = await readEntries(c.env, c.var.key, { from, limit: limit ?? LIMITS.pageRows, types });
+    const page = await readEntries(c.env, c.var.key, { from, limit: limit ?? LIMITS.pageRows, types, slice });
     if (!page.ok) return problem(c, page.refusal);
     return c.json({ data: page.value.entries.map(shownEntry), next: page.value.next }, 200);
   }
-  const query = { from, limit: limit ?? Number.MAX_SAFE_INTEGER, types };
+  const query = { from, limit: limit ?? Number.MAX_SAFE_INTEGER, types, slice };
   const pages = await streamEntries(c.env, c.var.key, query);
   if (!pages.ok) return problem(c, pages.refusal);
   const lines = format === "csv" ? csvText(pages.value) : ndjsonText(pages.value);
   return c.body(textStream(lines, c.var.requestId), 200, { "content-type": TEXT_TYPES[format] });
 });
 
-function shownEntry({ seq, at, type, body }: EntryRecord) {
-  return { seq, at: timeText(at), type, body };
+function shownEntry({ seq, slice, at, type, body }: ChainedEntry) {
+  return { seq, ...(slice > 0 && { slice }), at: timeText(at), type, body };
 }
 
-async function* ndjsonText(pages: AsyncIterable<readonly EntryRecord[]>): AsyncGenerator<string> {
+async function* ndjsonText(pages: AsyncIterable<readonly ChainedEntry[]>): AsyncGenerator<string> {
   for await (const page of pages) yield page.map((entry) => `${JSON.stringify(shownEntry(entry))}\n`).join("");
 }
 
-async function* csvText(pages: AsyncIterable<readonly EntryRecord[]>): AsyncGenerator<string> {
+async function* csvText(pages: AsyncIterable<readonly ChainedEntry[]>): AsyncGenerator<string> {
   yield csvHead();
   for await (const page of pages) yield csvRows(page);
 }

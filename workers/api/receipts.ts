@@ -60,7 +60,7 @@ export const receipts = newApi();
 
 receipts.openapi(listReceipts, async (c) => {
   const { cursor, limit = LIMITS.pageRows } = c.req.valid("query");
-  const page = await readEntries(c.env, c.var.key, { from: cursor ?? 1, limit, types: RECEIPTS });
+  const page = await readEntries(c.env, c.var.key, { from: cursor ?? 1, limit, types: RECEIPTS, slice: undefined });
   if (!page.ok) return problem(c, page.refusal);
   const data = await Promise.all(page.value.entries.map(({ body }) => signReceipt(c.env, body)));
   return c.json({ data, next: page.value.next }, 200);

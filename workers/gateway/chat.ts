@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import type { JobId } from "../../core/ids.ts";
+import { type JobId, sliceOf } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
@@ -19,13 +19,14 @@ import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
-import { onAccount, onScheduler } from "../objects.ts";
+import { onAccount, onScheduler, onSlice } from "../objects.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
-import { jobIdFor } from "./idempotency.ts";
+import { freshJobId, jobIdFor } from "./idempotency.ts";
 import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
+import { learnSlices } from "./slices.ts";
 import { relayedStream, waitingStream } from "./stream-body.ts";
 
 /** Answers a chat completion: holds its worst case, opens it, and passes the relay's answer on. */
@@ -46,7 +47,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   if (!id.ok) return refused(c, id.refusal);
 
   const body = new Uint8Array(utf8ToBytes(text.value));
-  const call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId };
+  const call: Call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId, told: false };
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
   const opening = holding.then(async (held): Promise<Opened> => {
     if (held.type !== "held") {
@@ -58,6 +59,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
   c.executionCtx.waitUntil(opening.catch(() => {}));
   const held = request.value.stream === true ? await within(LIMITS.headersAfterMs, holding) : await holding;
+  call.told = true;
   if (held === null) return beginWithoutHold(c, config, call.job, prepared.value, opening, now);
   if (held.type !== "held") return refuseHold(c, call.job, held, now);
   const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
@@ -86,21 +88,40 @@ function headOf(job: JobId, model: string, choices: number, queuedAt: number): S
   return { id: `chatcmpl-${job}`, created: Math.floor(queuedAt / 1_000), model, choices };
 }
 
+/** A job on its way to its hold. */
+interface Call {
+  /** Its id, which changes as long as nobody was told it: a slice that cannot decide leaves the job to the account. */
+  job: JobId;
+  readonly keyed: string | false;
+  told: boolean;
+}
+
 async function hold(
   env: Env,
   config: Config,
   key: ApiKey,
-  { job, keyed }: { job: JobId; keyed: string | false },
+  call: Call,
   prepared: PreparedChat,
   body: Uint8Array<ArrayBuffer>,
   now: number,
 ): Promise<HoldAnswer> {
-  const request = holdRequest(prepared, job, key, sha256Hex(body), now, config.parameters);
+  const { account } = key;
+  const hash = sha256Hex(body);
+  const request = () => holdRequest(prepared, call.job, key, hash, now, config.parameters);
   try {
-    return await onAccount(env, key.account, (account) => account.hold({ ...request, keyed }));
+    const slice = sliceOf(call.job);
+    if (slice > 0) {
+      const answer = await onSlice(env, account, slice, (object) => object.hold(request()));
+      if (answer.type !== "elsewhere") return answer;
+      if (call.told) throw new Error("a slice took too long to say that it cannot decide");
+      call.job = freshJobId(now, 0);
+    }
+    const answer = await onAccount(env, account, (object) => object.hold({ ...request(), keyed: call.keyed }));
+    learnSlices(account, answer.slices);
+    return answer;
   } catch (error) {
     // It may stand, with its answer lost on the way here; nobody will use it.
-    await releaseHold(env, key.account, job, "hold_unanswered");
+    await releaseHold(env, account, call.job, "hold_unanswered");
     throw error;
   }
 }

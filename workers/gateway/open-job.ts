@@ -11,7 +11,7 @@ import type { AcquireRequest, AcquireResponse, Grant, RelayJob, RelayRefusal } f
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { schedulerName } from "../../protocol/internal/names.ts";
 import type { Config } from "../config.ts";
-import { onAccount, onRelay } from "../objects.ts";
+import { onHolder, onRelay } from "../objects.ts";
 
 /** Calls of an object that broke on the way are made again with the same job id. */
 const TRIES = 3;
@@ -89,7 +89,7 @@ async function stop(env: Env, { relay: name }: Grant, { acquire: { job } }: JobT
 
 /** Tells the account that an earlier attempt, which may still be alive somewhere, has no say any more. */
 async function takeOver(env: Env, job: JobToOpen, fence: number): Promise<boolean> {
-  return await onAccount(env, job.account, (account) => account.advance(job.acquire.job, fence));
+  return await onHolder(env, job.account, job.acquire.job, (holder) => holder.advance(job.acquire.job, fence));
 }
 
 async function giveUp(
@@ -104,7 +104,7 @@ async function giveUp(
 
 /** Ends the hold of a job that nobody has. */
 export async function releaseHold(env: Env, account: AccountId, job: JobId, reason: string): Promise<void> {
-  await onAccount(env, account, (object) => object.void(job, reason)).catch(
+  await onHolder(env, account, job, (holder) => holder.void(job, reason)).catch(
     // The hold then ends by its own time; nothing is charged either way.
     (error: unknown) => emitError("void_failed", error, { job }),
   );

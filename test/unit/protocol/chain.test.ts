@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ENTRY_TYPES } from "../../../core/account/entry-types.ts";
 import { canonicalText, hashText } from "../../../core/receipt/canonical.ts";
 import { LedgerChain, type LedgerEntry } from "../../../protocol/chain.ts";
-import { parseEntryBody } from "../../../protocol/entry.ts";
+import { movementOf, parseEntryBody } from "../../../protocol/entry.ts";
 import { entryOf, fullLedger, TestLedger } from "../../support/ledgers.ts";
 import { receiptOf } from "../../support/receipts.ts";
 
@@ -60,7 +60,22 @@ describe("a ledger of every kind of entry", () => {
   });
 });
 
-const PLAIN = ENTRY_TYPES.filter((type) => type !== "spent" && type !== "adjustment");
+const PLAIN = ENTRY_TYPES.filter((type) => !["spent", "adjustment", "slice"].includes(type));
+
+it("entries of slices have a form that is known, and move what their parts say", () => {
+  const { v, at, seq, previous } = JSON.parse(entryOf(fullLedger().entries, 1).body) as Record<string, unknown>;
+  const part = { lot: "top", kind: "topup", backing: "usdc", nano_usd: 70, millicredits: 0 };
+  const other = { ...part, lot: "earned", kind: "earned", backing: "none", nano_usd: 0, millicredits: 5 };
+  const text = (moved: string) =>
+    canonicalText({ v, at, seq, previous, type: "slice", slice: 3, moved, parts: [part, other] });
+  const [out, into] = [parseEntryBody("slice", text("out")), parseEntryBody("slice", text("in"))];
+  if ("error" in out || "error" in into) throw new Error("no form of a slice's entry");
+  expect([movementOf(out), movementOf(into)]).toEqual([
+    { nanoUsd: -70, millicredits: -5 },
+    { nanoUsd: 70, millicredits: 5 },
+  ]);
+  expect(parseEntryBody("slice", text("sideways"))).toHaveProperty("error");
+});
 
 it.each(PLAIN)("entries of type %s have a form that is known", (type) => {
   const samples = [1, 4, 6].map((seq) => JSON.parse(entryOf(fullLedger().entries, seq).body) as object);

@@ -1,4 +1,5 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import type { KeyId } from "../../../core/ids.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
@@ -75,6 +76,27 @@ it("answers to its RPC methods and to nothing else", async () => {
   ];
   const platform = ["constructor", "alarm", "fetch", "webSocketMessage", "webSocketClose", "webSocketError"];
   expect(methods.toSorted()).toEqual([...platform, ...rpc].toSorted());
+});
+
+it("has slices that answer to their RPC methods and to nothing else", async () => {
+  const stub = env.ACCOUNT_SLICE.getByName("somebody/1") as unknown as DurableObjectStub;
+  const methods = await runInDurableObject(stub, (object) => Object.getOwnPropertyNames(Object.getPrototypeOf(object)));
+  const rpc = [
+    "hold",
+    "lease",
+    "receive",
+    "recall",
+    "report",
+    "job",
+    "entries",
+    "usage",
+    "post",
+    "void",
+    "receipt",
+    "advance",
+    "reverse",
+  ];
+  expect(methods.toSorted()).toEqual(["constructor", "alarm", ...rpc].toSorted());
 });
 
 it("is not brought into being by calls", async () => {

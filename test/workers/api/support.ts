@@ -134,6 +134,6 @@ export function forbiddenObjects(): { bindings: Partial<Env>; uses: string[] } {
         throw new Error("no object may be touched here");
       },
     });
-  const names = ["ACCOUNT", "SCHEDULER", "RELAY"] as const;
+  const names = ["ACCOUNT", "ACCOUNT_SLICE", "SCHEDULER", "RELAY"] as const;
   return { bindings: Object.fromEntries(names.map((name) => [name, forbid(name)])), uses };
 }

@@ -5,7 +5,7 @@ import { between } from "./points.ts";
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Bindings = Readonly<Record<string, unknown>>;
 
-const OBJECTS = { ACCOUNT: "Account", SCHEDULER: "Scheduler", RELAY: "Relay" } as const;
+const OBJECTS = { ACCOUNT: "Account", ACCOUNT_SLICE: "AccountSlice", SCHEDULER: "Scheduler", RELAY: "Relay" } as const;
 /** What a call of D1 reads or writes: `SELECT models`. Rows that come in as a parameter are no table. */
 const STATEMENT = /^\s*(\w+)[\s\S]*?\b(?:from|into|update|join)\s+"?(?!json_each)(\w+)/i;
 

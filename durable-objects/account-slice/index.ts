@@ -1,0 +1,1 @@
+export { AccountSlice } from "./account-slice.ts";
