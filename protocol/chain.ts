@@ -41,6 +41,7 @@ export class LedgerChain {
   #lastReceipt: ChainReceipt | null = null;
   /** Jobs with their numbers: who is charged twice for one would find it here. */
   readonly #posted = new Set<string>();
+  readonly #slices = new Set<number>();
 
   /** The last entry's number; 0 before the first. */
   get seq(): number {
@@ -58,6 +59,11 @@ export class LedgerChain {
 
   get lastReceipt(): ChainReceipt | null {
     return this.#lastReceipt;
+  }
+
+  /** The slices that something moved to or came back from: each has a chain of its own. */
+  get slices(): readonly number[] {
+    return [...this.#slices].sort((a, b) => a - b);
   }
 
   /** What the account has after the last entry: nanoUSD in backed lots, millicredits in the others. */
@@ -81,6 +87,7 @@ export class LedgerChain {
     this.#clock = Date.parse(at);
     this.#nanoUsd += nanoUsd;
     this.#millicredits += millicredits;
+    if (body.type === "plain" && "moved" in body.plain) this.#slices.add(body.plain.slice);
     if (body.type === "spent") {
       const { job, n } = body.receipt;
       this.#posted.add(nameOf(job, n));

@@ -1,12 +1,15 @@
 /** Routes beside the Worker's own, which measure single parts of it. They exist in the benchmark's bundle only. */
 
-import { base62, type JobId, newJobId } from "../../core/ids.ts";
+import { type AccountId, base62, type JobId, newJobId } from "../../core/ids.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
-import type { AccountRpc } from "../../protocol/internal/account.ts";
+import type { AccountRpc, HoldRequest, SliceHint } from "../../protocol/internal/account.ts";
+import { sliceName } from "../../protocol/internal/names.ts";
+import type { SliceRpc } from "../../protocol/internal/slice.ts";
 import { add, beginCounting, endCounting } from "./counters.ts";
 
 interface EdgeEnv {
   readonly ACCOUNT: { getByName(name: string): AccountRpc };
+  readonly ACCOUNT_SLICE: { getByName(name: string): SliceRpc };
   readonly RECEIPTS: { send(message: unknown, options: object): Promise<void> };
 }
 interface Handler {
@@ -49,14 +52,35 @@ const ROUTES: Readonly<Record<string, (request: Request, env: EdgeEnv) => Respon
   signatures,
 };
 
-/** One hold and its post: what an account does for a job. */
+/** What the large account said last of its slices. */
+let hint: SliceHint = { count: 0, until: 0 };
+
+/** One hold and its post: what an account does for a job, or with `x-slices` whichever of its slices is drawn. */
 async function holdAndPost(request: Request, env: EdgeEnv): Promise<Response> {
-  const name = request.headers.get("x-account") ?? "";
+  const name = request.headers.get("x-account") as AccountId;
   const secretHash = request.headers.get("x-secret-hash") ?? "";
-  const account = env.ACCOUNT.getByName(name);
   const now = Date.now();
-  const job = newJobId(now, crypto.getRandomValues(new Uint8Array(10)));
-  const held = await account.hold({
+  const count = request.headers.has("x-slices") && now < hint.until ? hint.count : 0;
+  const slice = Math.floor(Math.random() * (count + 1));
+  const job = newJobId(now, crypto.getRandomValues(new Uint8Array(10)), slice);
+  const hold = holdOf(job, secretHash, now);
+  const held = slice === 0 ? null : await env.ACCOUNT_SLICE.getByName(sliceName(name, slice)).hold(hold);
+  if (held?.type === "held") {
+    return ended(await env.ACCOUNT_SLICE.getByName(sliceName(name, slice)).post(factsOf(job, now)));
+  }
+  const account = env.ACCOUNT.getByName(name);
+  const own = newJobId(now, crypto.getRandomValues(new Uint8Array(10)));
+  const answer = await account.hold(holdOf(own, secretHash, now));
+  hint = answer.slices ?? hint;
+  return ended(answer.type === "held" ? await account.post(factsOf(own, now)) : answer);
+}
+
+function ended({ type }: { readonly type: string }): Response {
+  return new Response(type, { status: type === "posted" ? 200 : 500 });
+}
+
+function holdOf(job: JobId, secretHash: string, now: number): HoldRequest {
+  return {
     job,
     keyed: false,
     credentials: { secretHash },
@@ -73,9 +97,7 @@ async function holdAndPost(request: Request, env: EdgeEnv): Promise<Response> {
     completionDefault: 64,
     choices: 1,
     expiresAt: now + HOLD_MS,
-  });
-  const posted = held.type === "held" ? await account.post(factsOf(job, now)) : held;
-  return new Response(posted.type, { status: posted.type === "posted" ? 200 : 500 });
+  };
 }
 
 function factsOf(job: JobId, now: number): JobFacts {

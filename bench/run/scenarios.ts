@@ -12,6 +12,8 @@ export interface Scenario {
   readonly clients: number;
   /** How many of the network's accounts pay for it; all where it is not named. */
   readonly accounts?: number;
+  /** Whether the one large account pays for it, with its slices. */
+  readonly sliced?: boolean;
 }
 
 /** Tokens of an unpaced answer. */
@@ -48,6 +50,7 @@ export const FULL_SPEED: readonly Scenario[] = [
   full("portkey-plain", "portkey", SIXTEEN, false),
   full("hold-post", "account", SIXTEEN, false),
   { ...full("hold-post-1", "account", SIXTEEN, false), accounts: 1 },
+  { ...full("hold-post-sliced", "account", SIXTEEN, false), sliced: true },
 ];
 
 const paced = (name: string, system: System): Scenario => ({

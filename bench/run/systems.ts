@@ -5,7 +5,7 @@ import type { LoadCall } from "../load.ts";
 import { Child } from "../processes/calls.ts";
 import type { ServeCall } from "../serve.ts";
 import { bundleCounted, bundleWorker, HELLO, PROXY } from "../servers/bundle.ts";
-import { MODEL, Network } from "../servers/network.ts";
+import { type Consumer, MODEL, Network } from "../servers/network.ts";
 import { installPortkey, type Portkey, portkeyHeaders, startPortkey } from "../servers/portkey.ts";
 import type { Scenario, System } from "./scenarios.ts";
 
@@ -13,6 +13,8 @@ import type { Scenario, System } from "./scenarios.ts";
 interface Endpoint {
   readonly url: string;
   readonly headers: readonly Record<string, string>[];
+  /** Those of the large account, where the system has one. */
+  readonly sliced?: Record<string, string>;
   readonly pid: number | null;
 }
 
@@ -49,12 +51,13 @@ export class Systems {
       },
       account: async () => {
         this.counted = await Network.start(await bundleCounted(this.#folder), this.#folder, "counted", this.engine);
-        const { origin, consumers, server } = this.counted;
-        const headers = consumers.map(({ account, secretHash }) => ({
+        const { origin, consumers, large, server } = this.counted;
+        const headersOf = ({ account, secretHash }: Consumer) => ({
           "x-account": account,
           "x-secret-hash": secretHash,
-        }));
-        return { url: `${origin}/bench/hold-post`, headers, pid: server.pid };
+        });
+        const sliced = { ...headersOf(large), "x-slices": "yes" };
+        return { url: `${origin}/bench/hold-post`, headers: consumers.map(headersOf), sliced, pid: server.pid };
       },
     };
     for (const system of systems) {
@@ -77,10 +80,11 @@ export class Systems {
     const endpoint = this.endpoints.get(scenario.system);
     if (endpoint === undefined) return null;
     const { plan, stream, clients, accounts } = scenario;
-    const headers = endpoint.headers.slice(0, accounts);
+    const { url, pid, sliced } = endpoint;
+    const headers = scenario.sliced && sliced !== undefined ? [sliced] : endpoint.headers.slice(0, accounts);
     const length = plan.natural ? 5_000 : (plan.tokens / plan.piece) * plan.every;
     const body = bodyFor(MODEL, plan, stream);
-    return { ...endpoint, headers, method: "POST", body, stream, clients, spreadMs: length };
+    return { url, pid, headers, method: "POST", body, stream, clients, spreadMs: length };
   }
 
   /** Throws unless a system answers a scenario with the engine's very text. */

@@ -14,6 +14,7 @@ export const MODEL = "bench";
 /** Consumers: so many that no account's own limits are what is measured. */
 const ACCOUNTS = 32;
 /** So much that no job ever fails for the money. */
+const LARGE_GIFT: Gift = { id: "gift", kind: "topup", amount: "1000000" };
 const GIFT: readonly Gift[] = [{ id: "gift", kind: "bonus", amount: "1000000000" }];
 const SLOTS = 1_024;
 const READY_MS = 10_000;
@@ -58,6 +59,8 @@ export class Network {
   readonly origin: string;
   readonly consumers: readonly Consumer[];
   readonly provider: Consumer;
+  /** An account with paid credits alone, which it can lend to slices. */
+  readonly large: Consumer;
   readonly seeds: { readonly network: string; readonly daemon: string };
 
   private constructor(
@@ -65,12 +68,14 @@ export class Network {
     origin: string,
     consumers: readonly Consumer[],
     provider: Consumer,
+    large: Consumer,
     seeds: Network["seeds"],
   ) {
     this.server = server;
     this.origin = origin;
     this.consumers = consumers;
     this.provider = provider;
+    this.large = large;
     this.seeds = seeds;
   }
 
@@ -106,7 +111,9 @@ export class Network {
       for (const gift of gifts) await admin("POST", `/admin/accounts/${consumer.account}/credits`, gift);
       consumers.push(consumer);
     }
-    return new Network(server, origin, consumers, await open("provider"), { network, daemon });
+    const large = await open("large");
+    await admin("POST", `/admin/accounts/${large.account}/credits`, LARGE_GIFT);
+    return new Network(server, origin, consumers, await open("provider"), large, { network, daemon });
   }
 
   /** Enrols a daemon for the provider. */

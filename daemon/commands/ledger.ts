@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import type { LedgerEntry } from "../../protocol/chain.ts";
+import { cursorOf } from "../../protocol/ledger-cursor.ts";
 import { ledgerEntry } from "../../protocol/network/account.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { callText } from "../network/api.ts";
@@ -15,9 +16,17 @@ export interface LedgerFlags extends GlobalFlags {
   readonly limit: number;
 }
 
-/** Entries from a sequence number on, oldest first. Throws a Failure. */
-export async function readLedger(settings: Settings, from: number, limit: number): Promise<LedgerEntry[]> {
-  const path = `/api/v1/ledger?format=ndjson&from=${from}&limit=${limit}`;
+/**
+ * Entries from a sequence number on, oldest first: of the account's own chain (slice 0), of one slice's, or of all chains
+ * one after the other. Throws a Failure.
+ */
+export async function readLedger(
+  settings: Settings,
+  from: number,
+  limit: number,
+  slice?: number,
+): Promise<LedgerEntry[]> {
+  const path = `/api/v1/ledger?format=ndjson&from=${from}&limit=${limit}${slice === undefined ? "" : `&slice=${slice}`}`;
   const lines = (await callText(settings, path)).split("\n").filter((line) => line !== "");
   return lines.map((line) => {
     try {
@@ -39,14 +48,20 @@ export async function showLedger(context: Context, flags: LedgerFlags): Promise<
     terminal.err(`There are no entries from ${flags.from} on.`);
     return EXIT.ok;
   }
-  const rows = entries.map(({ seq, at, type, body }) => {
+  const rows = entries.map(({ seq, slice, at, type, body }) => {
     const { subject, charged } = summary(body);
-    return [String(seq), new Date(at).toISOString().slice(0, 19).replace("T", " "), type, charged, subject];
+    return [
+      slice === undefined ? String(seq) : `${slice}/${seq}`,
+      new Date(at).toISOString().slice(0, 19).replace("T", " "),
+      type,
+      charged,
+      subject,
+    ];
   });
   terminal.out(table(["seq", "time (UTC)", "type", "charged", "about"], rows, ["seq", "charged"]));
   const last = entries.at(-1);
   if (entries.length === flags.limit && last !== undefined)
-    terminal.err(`More: tollmill ledger --from ${last.seq + 1}`);
+    terminal.err(`More: tollmill ledger --from ${cursorOf({ slice: last.slice ?? 0, seq: last.seq + 1 })}`);
   return EXIT.ok;
 }
 
@@ -58,6 +73,8 @@ const other = z.object({
   reason: text,
   direction: z.enum(["in", "out"]).optional(),
   account: text,
+  slice: z.int().optional(),
+  moved: z.enum(["in", "out"]).optional(),
 });
 
 /** What an entry's body says in a few words. Bodies of kinds to come say nothing here; `--json` has them whole. */
@@ -73,7 +90,8 @@ function summary(body: string): { subject: string; charged: string } {
     const { job, model, charge } = posted.data;
     return { subject: `${job} ${model}`, charged: formatCredits(charge.millicredits as Millicredits) };
   }
-  const { job, memo, reason, direction, account } = other.safeParse(value).data ?? {};
+  const { job, memo, reason, direction, account, slice, moved } = other.safeParse(value).data ?? {};
   const way = direction === undefined ? undefined : `${direction === "out" ? "to" : "from"} ${account}`;
-  return { subject: [job, way, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
+  const part = moved === undefined ? undefined : `${moved} (slice ${slice})`;
+  return { subject: [job, way, part, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
 }

@@ -130,7 +130,7 @@ async function checkChain(settings: Settings, body: ReceiptBody, text: string, f
   if (flags.offline === true) return unchecked("this needs the network, and --offline was given");
   if (settings.apiKey === null) return unchecked("this needs the account's API key (--api-key)");
   try {
-    const [before, own] = await readLedger(settings, body.seq - 1, 2);
+    const [before, own] = await readLedger(settings, body.seq - 1, 2, body.slice ?? 0);
     if (before?.seq !== body.seq - 1) return unchecked(`the account of this API key has no entry ${body.seq - 1}`);
     // Another account has entries of the same numbers, and they say nothing about this receipt.
     if (own?.body !== text) return unchecked(`entry ${body.seq} of this API key's account is not this receipt`);

@@ -7,6 +7,8 @@ import { ledgerEntry } from "../../protocol/network/account.ts";
 export class Broken extends Error {
   readonly check: string;
   readonly seq: number;
+  /** The slice in whose chain it is; 0 for the account's own. */
+  slice = 0;
 
   constructor(check: string, seq: number, detail: string) {
     super(detail);
@@ -16,8 +18,8 @@ export class Broken extends Error {
 }
 
 /** An entry as a mirror's line. */
-export function lineOf({ seq, at, type, body }: LedgerEntry): string {
-  return JSON.stringify({ seq, at, type, body });
+export function lineOf({ seq, slice, at, type, body }: LedgerEntry): string {
+  return JSON.stringify({ seq, ...(slice !== undefined && { slice }), at, type, body });
 }
 
 /** The entry of a line, or null where the line is not, to the byte, what a mirror writes. */

@@ -1,9 +1,8 @@
 /** What the network says today of entries that a mirror has. */
 
 import { hashText } from "../../core/receipt/canonical.ts";
-import type { ChainReceipt } from "../../protocol/chain.ts";
+import type { ChainReceipt, LedgerEntry } from "../../protocol/chain.ts";
 import { type SignedReceipt, signedReceipt, verifyReceipt } from "../../protocol/receipt.ts";
-import { readLedger } from "../commands/ledger.ts";
 import { chooseKey, networkKeys } from "../commands/verify-receipt.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { callJson, Refused } from "../network/api.ts";
@@ -14,12 +13,12 @@ export const OTHER = "the network says another one today";
 
 /** Why a mirror and the network's ledger differ: another account's, or from which entry on. `hashes` are the mirror's bodies'. */
 export async function differenceOf(
-  settings: Settings,
+  read: (from: number, limit: number) => Promise<LedgerEntry[]>,
   hashes: readonly string[],
   path: string,
 ): Promise<Failure | Broken> {
   const isSame = async (seq: number): Promise<boolean> => {
-    const [entry] = await readLedger(settings, seq, 1);
+    const [entry] = await read(seq, 1);
     return entry?.seq === seq && hashText(entry.body) === hashes[seq - 1];
   };
   if (!(await isSame(1))) {
@@ -33,7 +32,7 @@ export async function differenceOf(
     if (await isSame(middle)) same = middle;
     else other = middle;
   }
-  const [theirs] = await readLedger(settings, other, 1);
+  const [theirs] = await read(other, 1);
   return new Broken("network", other, theirs === undefined ? "the network's ledger ends before it" : OTHER);
 }
 

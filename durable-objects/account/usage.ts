@@ -10,6 +10,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import { DAY_MS } from "../../core/time.ts";
 import type { UsagePart, UsageQuery } from "../../protocol/internal/account.ts";
+import { cursorOf, placeOf } from "../../protocol/ledger-cursor.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import type { Keyring } from "./keyring.ts";
 import type { Ledger } from "./ledger.ts";
@@ -31,24 +32,20 @@ export function readUsage({ ledger, ...names }: Names & { readonly ledger: Ledge
   return { ...named(names, query.by, groups), next };
 }
 
-/** Cursors of an account's summaries: entries of its own chain, and after them those of its slices, one after the other. */
-const CHAIN = 2 ** 46;
-
 /** {@link readUsage} over the account's own chain and then over its slices'. */
 export async function readUsageOfAll(
   books: Names & { readonly ledger: Ledger; readonly slices: Slices },
   query: UsageQuery,
 ): Promise<UsagePart> {
   const { slices } = books;
-  const slice = Math.floor((query.cursor ?? 0) / CHAIN);
-  const following = slice < slices.count ? (slice + 1) * CHAIN : null;
+  const { slice, seq } = placeOf(query.cursor ?? 0);
+  const following = slice < slices.count ? cursorOf({ slice: slice + 1, seq: 0 }) : null;
   if (slice === 0) {
     const part = readUsage(books, query);
     return { ...part, next: part.next ?? following };
   }
-  const within = (query.cursor ?? 0) % CHAIN;
-  const { groups, next } = await slices.stubOf(slice).usage({ ...query, cursor: within === 0 ? null : within });
-  return { ...named(books, query.by, groups), next: next === null ? following : slice * CHAIN + next };
+  const { groups, next } = await slices.stubOf(slice).usage({ ...query, cursor: seq === 0 ? null : seq });
+  return { ...named(books, query.by, groups), next: next === null ? following : cursorOf({ slice, seq: next }) };
 }
 
 /** The same with jobs by member grouped by their keys, which only the account itself can tell members by. */

@@ -5,7 +5,7 @@ import type { AccountId, JobId } from "../../core/ids.ts";
 import { composeReversal, type ReceiptBody, receiptText } from "../../core/receipt/body.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
-import { lotEntry, releaseEntry, transferEntry } from "../../durable-objects/account/entries.ts";
+import { lotEntry, releaseEntry, sliceEntry, transferEntry } from "../../durable-objects/account/entries.ts";
 import type { LedgerEntry } from "../../protocol/chain.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import { idOf, type ReceiptOptions, receiptOf, TEST_TIME } from "./receipts.ts";
@@ -17,12 +17,16 @@ export class TestLedger {
   /** Millicredits that all lots together come to. */
   sum = 0;
   readonly #name: string;
-  #jobs = 0;
-  #link: Link = { seq: 0, head: GENESIS_HEAD };
+  readonly #slice: number;
+  #jobs: number;
+  #link: Link;
 
-  /** Ledgers of different names have different entries from the first one on. */
-  constructor(name = "ledger") {
+  /** Ledgers of different names have different entries from the first one on; `slice` is 0 for an account's own chain. */
+  constructor(name = "ledger", slice = 0) {
     this.#name = name;
+    this.#slice = slice;
+    this.#jobs = 100 * slice;
+    this.#link = { seq: 0, head: GENESIS_HEAD, ...(slice > 0 && { slice }) };
   }
 
   credit(kind: "bonus" | "topup", amount: number): this {
@@ -75,12 +79,20 @@ export class TestLedger {
     return this.#add("transfer", direction === "out" ? -millicredits : millicredits, compose);
   }
 
+  /** Moves a part of the top-ups between an account and its slice. */
+  move(moved: "out" | "in", slice: number, nanoUsd: number): this {
+    const part = { lot: `${this.#name}-1`, kind: "topup", backing: "usdc", amount: nanoUsd } as const;
+    const compose: Compose = (at, previous) => sliceEntry(moved, slice, [part], at, previous);
+    return this.#add("slice", moved === "out" ? -nanoUsd : nanoUsd, compose);
+  }
+
   #add(type: string, change: number, compose: Compose): this {
     const seq = this.entries.length + 1;
     const at = TEST_TIME + seq * 1_000;
     const body = compose(at, this.#link);
-    this.entries.push({ seq, at: timeText(at), type, body });
-    this.#link = { seq, head: hashText(body) };
+    const slice = this.#slice > 0 ? { slice: this.#slice } : {};
+    this.entries.push({ seq, ...slice, at: timeText(at), type, body });
+    this.#link = { seq, head: hashText(body), ...slice };
     this.sum += change;
     return this;
   }

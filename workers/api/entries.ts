@@ -2,14 +2,13 @@
 
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { Answer, EntryRecord } from "../../protocol/internal/account.ts";
+import { cursorOf, placeOf } from "../../protocol/ledger-cursor.ts";
 import { onAccount } from "../objects.ts";
 
 /** Entries of one call to the account: at some 1.2 KB each, well under what an RPC may carry. */
 const CHUNK_ROWS = 500;
 /** Calls that one page may cost when a filter lets few entries through. */
 const CHUNKS_PER_PAGE = 10;
-/** Where the numbers of one chain end in `from` and those of the next one begin. */
-const CHAIN = 2 ** 46;
 
 export interface EntryQuery {
   /** The first sequence number wanted, or where an earlier page ended. */
@@ -39,8 +38,9 @@ export interface EntryPage {
 export async function readEntries(env: Env, key: ApiKey, query: EntryQuery): Promise<Answer<EntryPage>> {
   const { types, limit } = query;
   const entries: ChainedEntry[] = [];
-  let slice = query.slice ?? Math.floor(query.from / CHAIN);
-  let from = Math.max(1, query.from % CHAIN);
+  const place = placeOf(query.from);
+  let slice = query.slice ?? place.slice;
+  let from = Math.max(1, place.seq);
   for (let chunk = 0; chunk < CHUNKS_PER_PAGE; chunk++) {
     const wanted = types === undefined ? Math.min(CHUNK_ROWS, limit - entries.length) : CHUNK_ROWS;
     const answer = await chunkOf(env, key, slice, from, wanted);
@@ -48,7 +48,7 @@ export async function readEntries(env: Env, key: ApiKey, query: EntryQuery): Pro
     for (const entry of answer.value) {
       from = entry.seq + 1;
       if (types === undefined || types.includes(entry.type)) entries.push({ ...entry, slice });
-      if (entries.length === limit) return { ok: true, value: { entries, next: slice * CHAIN + from } };
+      if (entries.length === limit) return { ok: true, value: { entries, next: cursorOf({ slice, seq: from }) } };
     }
     if (answer.value.length === wanted) continue;
     // Slices are made one after the other, and none without an entry: the first one that has none ends them.
@@ -56,7 +56,7 @@ export async function readEntries(env: Env, key: ApiKey, query: EntryQuery): Pro
     if (isLast) return { ok: true, value: { entries, next: null } };
     [slice, from] = [slice + 1, 1];
   }
-  return { ok: true, value: { entries, next: slice * CHAIN + from } };
+  return { ok: true, value: { entries, next: cursorOf({ slice, seq: from }) } };
 }
 
 function chunkOf(

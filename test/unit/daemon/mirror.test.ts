@@ -13,6 +13,8 @@ import { API_KEY, NOWHERE, run } from "./run-cli.ts";
 /** What the network says: a test changes it between two runs, or while one is under way. */
 interface Network {
   entries: readonly LedgerEntry[];
+  /** The chains of the account's slices. */
+  slices: Map<number, readonly LedgerEntry[]>;
   /** Millicredits of the balance. */
   sum: number;
   held: number;
@@ -31,6 +33,7 @@ beforeEach(async () => {
   const { entries, sum } = fullLedger();
   network = {
     entries,
+    slices: new Map(),
     sum,
     held: 0,
     seed: undefined,
@@ -49,8 +52,9 @@ beforeEach(async () => {
       const params = new URLSearchParams(query);
       const [from, limit] = [Number(params.get("from")), Number(params.get("limit"))];
       if (from >= network.awayFrom) response.writeHead(502);
+      const slice = Number(params.get("slice"));
       response.end(
-        network.entries
+        (slice === 0 ? network.entries : (network.slices.get(slice) ?? []))
           .filter(({ seq }) => seq >= from && seq < from + limit)
           .map(lineOf)
           .join(""),
@@ -62,14 +66,15 @@ beforeEach(async () => {
       json({ keys: [{ key: signText("").key, algorithm: "ed25519", current: true }] });
     } else if (path.startsWith("/api/v1/receipts/")) {
       const job = path.split("/").at(-1) ?? "";
-      const entry = network.entries.find(({ type, body }) => type === "spent" && body.includes(job));
+      const all = [...network.entries, ...[...network.slices.values()].flat()];
+      const entry = all.find(({ type, body }) => type === "spent" && body.includes(job));
       if (entry !== undefined) json(signText(entry.body, seed));
       else response.writeHead(404).end(JSON.stringify({ detail: "There is no receipt.", code: "receipt_not_found" }));
     }
   });
 });
 
-const lineOf = ({ seq, at, type, body }: LedgerEntry) => `${JSON.stringify({ seq, at, type, body })}\n`;
+const lineOf = (entry: LedgerEntry) => `${JSON.stringify(entry)}\n`;
 
 function balanceOf({ sum, held }: Network) {
   return {
@@ -120,6 +125,30 @@ describe("a mirror", () => {
     expect(report.signed).toMatchObject({ seq: 10, key: signText("").key });
     expect([code, text()]).toEqual([EXIT.ok, whole()]);
     expect(statSync(file).mode & 0o077).toBe(0);
+  });
+
+  it("keeps the chains of slices beside the account's, and holds all of them against the balance", async () => {
+    const own = fullLedger().move("out", 2, 300_000);
+    const slice = new TestLedger("ledger", 2).move("in", 2, 300_000).spend("topup");
+    network.entries = own.entries;
+    network.slices.set(2, slice.entries);
+    network.sum = own.sum + slice.sum;
+    const { code, report } = await mirror();
+    expect([code, report.ok, report.entries]).toEqual([EXIT.ok, true, 13]);
+    expect(readFileSync(`${file}.slice-2`, "utf8")).toBe(slice.entries.map(lineOf).join(""));
+    expect(report.checks.filter(({ detail }) => detail.startsWith("slice 2: "))).toHaveLength(5);
+    expect(report.checks.filter(({ check }) => check === "network_signature")).toHaveLength(2);
+
+    slice.spend("topup");
+    expect((await mirror()).report).toMatchObject({ ok: false });
+    network.sum = own.sum + slice.sum;
+    expect((await mirror()).report).toMatchObject({ ok: true, added: 0, entries: 14 });
+    const [first, ...others] = slice.entries;
+    const other = new TestLedger("other", 2).move("in", 2, 300_000);
+    network.slices.set(2, [...other.entries, ...others]);
+    const broken = await mirror("--recheck");
+    expect([broken.code, first?.seq]).toEqual([EXIT.checkFailed, 1]);
+    expect(broken.report.checks.find(({ ok }) => !ok)?.detail).toContain("of slice 2");
   });
 
   it("grows by what is new alone, and asks for no entry twice but the last", async () => {
