@@ -37,7 +37,7 @@ export function bundleWorker(folder: string): Promise<string> {
  */
 export async function bundleCounted(folder: string): Promise<string> {
   const file = (path: string) => JSON.stringify(join(ROOT, path));
-  const classes = ["Account", "Relay", "Scheduler"];
+  const classes = ["Account", "AccountSlice", "Relay", "Scheduler"];
   const entry = join(folder, "entry", "entry.ts");
   await mkdir(join(folder, "entry"), { recursive: true });
   await writeFile(

@@ -21,7 +21,7 @@ const CHANGED_LIMITS = {
 export async function bundleMortal(folder: string): Promise<string> {
   const file = (path: string) => JSON.stringify(join(ROOT, path));
   const edge = (name: string) => file(`test/e2e/kills/edge/${name}`);
-  const classes = ["Account", "Relay", "Scheduler"];
+  const classes = ["Account", "AccountSlice", "Relay", "Scheduler"];
   const entry = join(folder, "entry", "entry.ts");
   await mkdir(join(folder, "entry"), { recursive: true });
   await writeFile(

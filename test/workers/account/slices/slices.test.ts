@@ -16,6 +16,7 @@ import {
   holdAt,
   onTheWay,
   openRich,
+  realLease,
   sliceJob,
   sliceOfBank,
   sumOfAll,
@@ -23,12 +24,6 @@ import {
 
 const WORTH = 2_000;
 const ALL = { available: WORTH * JOB_PRICE, held: 0 };
-
-/** What carries a lease out, whatever a test puts in its place. */
-const realLease = Reflect.get(AccountSlice.prototype, "lease") as (
-  this: AccountSlice,
-  lease: Lease,
-) => Promise<unknown>;
 
 /** Lets every lease run out, and lets the slices notice. */
 async function lapse(bank: Bank, count: number): Promise<void> {
