@@ -16,7 +16,7 @@ import {
 } from "./commands/keys.ts";
 import { showUsage, type UsageFlags } from "./commands/usage.ts";
 import type { ExitCode } from "./failure.ts";
-import { catalogModel, moment, scopeEntry, usdAmount, wholeNumber } from "./flags.ts";
+import { catalogModel, idEntry, moment, scopeEntry, usdAmount, wholeNumber } from "./flags.ts";
 
 export function addUsage(program: Command, context: Context, done: (code: ExitCode) => void): void {
   program
@@ -46,6 +46,7 @@ export function addKeys(program: Command, context: Context, done: (code: ExitCod
     .option("--budget <usd>", "what its jobs may cost", usdAmount)
     .addOption(new Option("--reset <when>", "when its budget begins anew (else never)").choices(RESETS))
     .option("--expires <time>", "the day or time, in UTC, from which it is refused", moment)
+    .option("--member <id>", "the member whose key it becomes, if an owner makes it (else one's own)", idEntry)
     .option("--requests-per-minute <n>", "jobs that it may begin in a minute", wholeNumber(1, LIMITS.requestsPerMinute))
     .action(async (name: string, _flags, command: Command) => {
       done(await createKey(context, name, command.optsWithGlobals<CreateKeyFlags>()));

@@ -9,6 +9,7 @@ import { addAdmin } from "./admin-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
+import { showInvariants } from "./commands/invariants.ts";
 import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
 import { MIRROR_HELP, type MirrorFlags, showMirror } from "./commands/mirror.ts";
 import { type SendFlags, send } from "./commands/send.ts";
@@ -117,6 +118,12 @@ function describe(
         throw new Failure(EXIT.usage, "--recheck and --network-key go with --mirror FILE.");
       }
       done(await (mirror === undefined ? showLedger(context, flags) : showMirror(context, { ...flags, mirror })));
+    });
+  program
+    .command("invariants")
+    .description("the network's sums that must be zero; exits with 1 where one is not")
+    .action(async (_flags, command: Command) => {
+      done(await showInvariants(context, command.optsWithGlobals<GlobalFlags>()));
     });
   addUsage(program, context, done);
   addKeys(program, context, done);

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError } from "commander";
 import { SCOPES, type Scope } from "../core/account/scopes.ts";
+import { isId128 } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseUsd } from "../core/units.ts";
 import { modelId } from "../protocol/catalog.ts";
@@ -42,6 +43,12 @@ export function featureEntry(text: string, before: readonly Feature[]): readonly
   const feature = FEATURES.find((known) => known === text);
   if (feature === undefined) throw new InvalidArgumentError(`It must be one of: ${FEATURES.join(", ")}.`);
   return [...before, feature];
+}
+
+/** An id of 128 bits, as every member, key and account has one. */
+export function idEntry(text: string): string {
+  if (isId128(text)) return text;
+  throw new InvalidArgumentError("It must be an id of 22 letters and digits.");
 }
 
 /** A URL of http or https. */

@@ -4,6 +4,7 @@ import { Argument, type Command } from "commander";
 import { ROLES, type Role } from "../core/account/team.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
+import { listInvites, revokeInvite } from "./commands/invites.ts";
 import { changeRole, type InviteFlags, invite, type JoinFlags, join, listTeam, removeMember } from "./commands/team.ts";
 import type { ExitCode } from "./failure.ts";
 import { moment, wholeNumber } from "./flags.ts";
@@ -25,6 +26,19 @@ export function addTeam(program: Command, context: Context, done: (code: ExitCod
     .option("--uses <n>", "how many may join by it (else one)", wholeNumber(1, LIMITS.inviteUses))
     .action(async (role: Role, _flags, command: Command) => {
       done(await invite(context, role, command.optsWithGlobals<InviteFlags>()));
+    });
+  const invites = team
+    .command("invites")
+    .description("the invites that were made, and which of them are open")
+    .action(async (_flags, command: Command) => {
+      done(await listInvites(context, command.optsWithGlobals<GlobalFlags>()));
+    });
+  invites
+    .command("revoke")
+    .description("let nobody join by an invite any more")
+    .argument("<id>", "the invite's id")
+    .action(async (id: string, _flags, command: Command) => {
+      done(await revokeInvite(context, id, command.optsWithGlobals<GlobalFlags>()));
     });
   team
     .command("join")

@@ -4,7 +4,7 @@
  */
 
 import type { D1Database } from "@cloudflare/workers-types";
-import { and, desc, eq, gt, lt, lte, ne, or, type SQL } from "drizzle-orm";
+import { and, desc, eq, gt, lt, lte, ne, or, type SQL, sql } from "drizzle-orm";
 import { LIMITS } from "../core/limits.ts";
 import { open } from "./client.ts";
 import { reversals } from "./schema.ts";
@@ -76,15 +76,31 @@ export async function declineReversal(
   return first(await open(db).update(reversals).set(declined).where(isOpen).returning());
 }
 
-/** Keeps what the account said to an approved reversal. Null where that is known already. */
+/**
+ * Keeps what the account said to an approved reversal. Null where that is known already. A receipt is taken back once, so of
+ * several proposals that say the same by the same operators the first to end here is the one that was `reversed`.
+ */
 export async function endReversal(
   db: D1Database,
   id: string,
   end: { readonly state: "reversed" | "refused"; readonly seq: number | null; readonly outcome: string },
 ): Promise<ReversalRow | null> {
   const isDue = and(eq(reversals.id, id), eq(reversals.state, "approved"));
-  return first(await open(db).update(reversals).set(end).where(isDue).returning());
+  const outcome =
+    end.outcome === "reversed" ? sql<string>`iif(${wasReversed}, 'already_reversed', 'reversed')` : end.outcome;
+  return first(
+    await open(db)
+      .update(reversals)
+      .set({ ...end, outcome })
+      .where(isDue)
+      .returning(),
+  );
 }
+
+/** Whether another proposal for the same receipt has ended in a reversal. */
+const wasReversed = sql`EXISTS (
+  SELECT 1 FROM ${reversals} AS other
+  WHERE other.account = ${reversals.account} AND other.job = ${reversals.job} AND other.outcome = 'reversed')`;
 
 /** The state of a proposal at a time. */
 export function stateOf({ state, proposed_at }: ReversalRow, now: number): ReversalState {

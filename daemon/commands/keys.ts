@@ -26,6 +26,7 @@ export interface CreateKeyFlags extends GlobalFlags {
   /** RFC 3339. */
   readonly expires?: string;
   readonly requestsPerMinute?: number;
+  readonly member?: string;
 }
 
 export interface RotateKeyFlags extends GlobalFlags {
@@ -52,7 +53,7 @@ export async function listKeys(context: Context, flags: GlobalFlags): Promise<Ex
 }
 
 export async function createKey(context: Context, name: string, flags: CreateKeyFlags): Promise<ExitCode> {
-  const { scope, model, budget, reset, expires, requestsPerMinute } = flags;
+  const { scope, model, budget, reset, expires, requestsPerMinute, member } = flags;
   if (reset !== undefined && budget === undefined) {
     throw new Failure(EXIT.usage, "--reset says when a budget begins anew: give --budget too.");
   }
@@ -63,6 +64,7 @@ export async function createKey(context: Context, name: string, flags: CreateKey
     ...(budget === undefined ? {} : { budget: { usd: budget, ...(reset === undefined ? {} : { reset }) } }),
     ...(expires === undefined ? {} : { expires_at: expires }),
     ...(requestsPerMinute === undefined ? {} : { requests_per_minute: requestsPerMinute }),
+    ...(member === undefined ? {} : { member }),
   };
   return await showText(
     context,

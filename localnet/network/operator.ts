@@ -49,7 +49,7 @@ function millionsIn(id: string): number {
   return billions === undefined ? DEFAULT_MILLIONS : Math.max(1, Math.round(Number(billions) * 1_000));
 }
 
-const opened = z.object({ account: z.string(), api_key: z.string() });
+const opened = z.object({ account: z.string(), api_key: z.string().nullable(), notice: z.string().nullable() });
 
 export class Operator {
   readonly #url: string;
@@ -66,9 +66,9 @@ export class Operator {
 
   /** Opens an account, or finds the one of an earlier run: account and key follow from the id. */
   async openAccount(id: string, starter: boolean): Promise<{ account: string; apiKey: string }> {
-    const { account, api_key: apiKey } = opened.parse(
-      await this.#call("POST", "/admin/accounts", { id, name: id, starter }),
-    );
+    const call = this.#call("POST", "/admin/accounts", { id, name: id, starter });
+    const { account, api_key: apiKey, notice } = opened.parse(await call);
+    if (apiKey === null) throw new Error(`There is no key for the account ${id}: ${notice}`);
     return { account, apiKey };
   }
 

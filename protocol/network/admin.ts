@@ -17,7 +17,11 @@ export const openAccount = z.strictObject({
 
 export const openedAccount = z.object({
   account: accountId.meta({ example: "0R7uXmQ2b1vXkYt3Zp9aLc" }),
-  api_key: z.string().meta({ description: "Its first key. A repeated call gets the very same.", example: "tm_…" }),
+  api_key: z.string().nullable().meta({
+    description: "Its first key. A repeated call gets the very same, or null once that key is refused.",
+    example: "tm_…",
+  }),
+  notice: z.string().nullable().meta({ description: "Why there is no key text, when there is none.", example: null }),
   opened: z.boolean().meta({ description: "False when the account was there already." }),
 });
 

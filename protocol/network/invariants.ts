@@ -1,6 +1,7 @@
 /** Shape of the network's invariants: sums that must be zero. */
 
 import { z } from "zod";
+import { time } from "./common.ts";
 
 const amount = z.string().regex(/^-?\d+$/);
 
@@ -19,6 +20,7 @@ const invariant = z.object({
 
 export const invariants = z.object({
   ok: z.boolean().meta({ description: "Whether every one of them holds." }),
+  at: time.meta({ description: "When they were added up." }),
   invariants: z.array(invariant),
   in_transfer: amount.meta({
     description:

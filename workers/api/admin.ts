@@ -51,7 +51,7 @@ const postAccount = createRoute({
   summary: "Open an account",
   description:
     "Makes an account with its first key. With an `Idempotency-Key` (or `id`) account and key follow from it, so the same " +
-    "call again gets the very same key.",
+    "call again gets the very same key: for as long as the account takes it, and none once it was revoked, rotated or expired.",
   ...byAdminWithJson,
   request: { headers: idempotencyHeaders, body: takes(openAccount) },
   responses: {
@@ -126,7 +126,15 @@ admin.openapi(postAccount, async (c) => {
   if (!answer.ok) return problem(c, answer.refusal);
   const { opened } = answer.value;
   emit("account_opened", { account, opened, operator: c.var.operator, request_id: c.var.requestId });
-  return c.json({ account, api_key: formatApiKey(account, secret, edgeKey), opened }, opened ? 201 : 200);
+  const { secretHash } = key;
+  const stands = opened || (await onAccount(c.env, account, (object) => object.check({ secretHash }, null))).ok;
+  const shown = stands
+    ? { api_key: formatApiKey(account, secret, edgeKey), notice: null }
+    : {
+        api_key: null,
+        notice: "The account's first key was revoked, rotated or has expired since. Use another key of it.",
+      };
+  return c.json({ account, ...shown, opened }, opened ? 201 : 200);
 });
 
 admin.openapi(postCredit, async (c) => {

@@ -3,6 +3,7 @@ import { type AccountId, base62 } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { readSides, sampleJournal } from "../../db/invariants.ts";
 import type { JournalRow } from "../../db/journal.ts";
+import { timeText } from "../../protocol/network/common.ts";
 import { invariants as invariantsShape } from "../../protocol/network/invariants.ts";
 import { isSameRow, journalRowOf } from "../../queues/journal.ts";
 import { pseudonymOf } from "../auth.ts";
@@ -35,13 +36,13 @@ let last: { readonly value: Invariants; readonly at: number; readonly env: Env }
 invariants.openapi(getInvariants, async (c) => {
   const now = Date.now();
   if (last === null || last.env !== c.env || now - last.at >= LIMITS.invariantsFreshMs) {
-    last = { value: await read(c.env), at: now, env: c.env };
+    last = { value: await read(c.env, now), at: now, env: c.env };
   }
   c.header("cache-control", "public, max-age=10");
   return c.json(last.value, 200);
 });
 
-async function read(env: Env): Promise<Invariants> {
+async function read(env: Env, now: number): Promise<Invariants> {
   const [sides, spotCheck] = await Promise.all([readSides(env.DB), checkSome(env)]);
   const sums = sides.map((sum) => {
     const difference = BigInt(sum.left) - BigInt(sum.right);
@@ -49,6 +50,7 @@ async function read(env: Env): Promise<Invariants> {
   });
   return {
     ok: sums.every(({ ok }) => ok) && spotCheck.differences.length === 0,
+    at: timeText(now),
     invariants: sums,
     in_transfer: sides.find(({ name, of }) => name === "totals" && of === "suspense")?.right ?? "0",
     spot_check: spotCheck,

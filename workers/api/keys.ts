@@ -78,7 +78,9 @@ const deleteKey = createRoute({
   path: "/keys/{id}",
   tags: ["Keys"],
   summary: "Revoke a key",
-  description: "From now on the key is refused. A key may revoke itself. Revoking twice changes nothing.",
+  description:
+    "From now on the key is refused. A key may revoke itself. Revoking twice changes nothing. Invites are their member's and not " +
+    "the key's: those that were made with it stay open, and are revoked by `DELETE /api/v1/team/invites/{id}`.",
   ...byKey,
   request: { params: z.object({ id: keyId }) },
   responses: { 200: answers(record, "The revoked key."), ...problems },

@@ -22,6 +22,7 @@ import {
 import { edgeMac } from "../auth.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
+import { boundJoins, boundTries } from "../join-limit.ts";
 import { onAccount } from "../objects.ts";
 import { answers, byAnyoneWithJson, byKey, byKeyWithJson, named, newApi, problems, takes } from "./app.ts";
 
@@ -87,7 +88,8 @@ const postInvite = createRoute({
   summary: "Invite somebody",
   description:
     "For owners, with a key that has no expiry and every scope of the role that it gives. With an `Idempotency-Key` (or `id`) " +
-    "the token follows from it, so the same call again gets the very same one. An invite ends when its maker is no owner any more.",
+    "the token follows from it, so the same call again gets the very same one. An invite ends when its maker is no owner any more, and not with the key that " +
+    "made it.",
   ...byKeyWithJson,
   request: { headers: idempotencyHeaders, body: takes(createInvite) },
   responses: { 200: answers(createdInvite, "The invite with its token."), ...problems },
@@ -110,7 +112,8 @@ const postJoin = createRoute({
   tags,
   summary: "Join a team by an invite",
   description:
-    "Makes a member with a first key, which may do all that the role allows. Needs no key. With an `Idempotency-Key` (or `id`, " +
+    "Makes a member with a first key, which may do all that the role allows. Needs no key, so tries are bounded to a hundred a " +
+    "minute from one address and for one account. With an `Idempotency-Key` (or `id`, " +
     "which nobody else should guess) member and key follow from it and the token, so the same call again gets the same key.",
   ...byAnyoneWithJson,
   request: { headers: idempotencyHeaders, body: takes(joinTeam) },
@@ -181,9 +184,13 @@ team.openapi(postJoin, async (c) => {
   c.header("cache-control", "no-store");
   const { edgeKey } = configOf(c.env);
   const { token, name, id: bodyId } = c.req.valid("json");
+  const tooMany = await boundTries(c);
+  if (tooMany !== null) return problem(c, tooMany);
   const parsed = parseInviteToken(token, edgeKey);
   if (parsed === null) return problem(c, refuse("invalid_invite", { param: "token" }));
   const { account, secretHash: inviteHash } = parsed;
+  const full = await boundJoins(c, account);
+  if (full !== null) return problem(c, full);
   const call = `${token}\n${bodyId ?? c.req.valid("header")["idempotency-key"] ?? randomId()}`;
   const ids = edgeMac(edgeKey, JOIN_DOMAIN, call);
   const secret = edgeMac(edgeKey, JOIN_SECRET_DOMAIN, call);

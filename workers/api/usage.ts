@@ -22,7 +22,8 @@ const getUsage = createRoute({
   summary: "What was used, summed up",
   description:
     "Jobs, tokens and charges of the account by day, model, key, member or lane, added up from its ledger. Requests that were " +
-    "refused before anything was reserved leave no entry and are not counted. `csv` has the same rows; where there is a " +
+    "refused before anything was reserved leave no entry and are not counted. Keys and members are shown with their names, to " +
+    "every key that may `read`. `csv` has the same rows; where there is a " +
     "next page the header `link` names it.",
   ...byKey,
   request: { query: usageQuery },

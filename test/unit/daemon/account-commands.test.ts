@@ -100,7 +100,7 @@ describe("tollmill keys", () => {
       "--expires",
       "2026-12-31",
     ];
-    const budget = ["--budget", "2.5", "--reset", "weekly", "--requests-per-minute", "60"];
+    const budget = ["--budget", "2.5", "--reset", "weekly", "--requests-per-minute", "60", "--member", ID];
     expect(await tollmill("keys", "create", "ci", ...bounds, ...budget)).toMatchObject({ code: EXIT.ok });
     expect(asked[0]?.body).toEqual({
       name: "ci",
@@ -108,6 +108,7 @@ describe("tollmill keys", () => {
       models: ["maker/a", "b"],
       budget: { usd: "2.5", reset: "weekly" },
       expires_at: "2026-12-31T00:00:00.000Z",
+      member: ID,
       requests_per_minute: 60,
     });
   });
@@ -138,6 +139,7 @@ describe("tollmill keys", () => {
   });
 
   it.each([
+    [["keys", "create", "ci", "--member", "Ada"], "22 letters and digits"],
     [["keys", "create"], "missing required argument"],
     [["keys", "create", "ci", "--scope", "all"], "inference, read, manage, transfer, supply"],
     [["keys", "create", "ci", "--model", "Not An Id"], "the id of a model"],
@@ -214,6 +216,29 @@ describe("tollmill team", () => {
     expect(asked[1]?.idempotencyKey).toBe("one");
   });
 
+  it("lists invites with what has become of them, and revokes one", async () => {
+    const { token: _, ...open } = { ...INVITE, name: "Ada", expires_at: "2999-01-01T00:00:00.000Z" };
+    const ended = [
+      { ...open, used: 1 },
+      { ...open, expires_at: "2020-01-01T00:00:00.000Z" },
+      { ...open, used: 1, revoked_at: "2026-11-23T00:00:00.000Z" },
+    ];
+    const data = [open, ...ended];
+    const revoked = { ...open, revoked_at: "2026-11-24T00:00:00.000Z" };
+    const { asked, tollmill } = await network((path) => (path.endsWith("/invites") ? { data } : revoked));
+    const { code, out } = await tollmill("team", "invites");
+    expect(code).toBe(EXIT.ok);
+    expect(out).toMatch(new RegExp(`^${ID} +developer +Ada +open until 2999-01-01T00:00 +0 of 1 +${ID}$`, "m"));
+    expect(out).toMatch(/Ada +used +1 of 1/);
+    expect(out).toMatch(/Ada +expired 2020-01-01T00:00 +0 of 1/);
+    expect(out).toMatch(/Ada +revoked 2026-11-23 +1 of 1/);
+    const json = await tollmill("team", "invites", "--json");
+    expect(json.out.split("\n").map((line) => JSON.parse(line))).toEqual(data);
+    expect(await tollmill("team", "invites", "revoke", ID)).toMatchObject({ code: EXIT.ok, out: "" });
+    expect(JSON.parse((await tollmill("team", "invites", "revoke", ID, "--json")).out)).toEqual(revoked);
+    expect(asked.at(-1)).toMatchObject({ method: "DELETE", path: `/api/v1/team/invites/${ID}` });
+  });
+
   it("fails without a key, and says why", async () => {
     const { tollmill } = await network(() => joined({ api_key: null, notice: "It was revoked.", joined: false }));
     expect(await tollmill("team", "join", TOKEN, "Ada")).toMatchObject({
@@ -239,6 +264,7 @@ describe("tollmill team", () => {
     [["team", "role", ID, "king"], "owner, billing, developer, viewer"],
     [["team", "role", "../keys", "viewer"], "is no member id"],
     [["team", "remove", "Ada"], "is no member id"],
+    [["team", "invites", "revoke", "../members"], "is no invite id"],
     [["team", "invite", "viewer", "--uses", "0"], "1"],
     [["team", "join", TOKEN], "missing required argument"],
   ])("%j gets a named error before anything is asked", async (args, words) => {

@@ -74,6 +74,18 @@ describe("accounts", () => {
     expect((await open("other")).json.account).not.toBe(answers[0]?.json.account);
   });
 
+  it("give no key that is refused, and the same one for as long as it is taken", async () => {
+    const { account, api_key: first } = (await open("dev")).json;
+    const { id } = (await call("/api/v1/keys", { key: first })).json.data[0];
+    const rotated = await call(`/api/v1/keys/${id}/rotate`, { key: first, body: { overlap_seconds: 600 } });
+    expect((await open("dev")).json).toEqual({ account, api_key: first, notice: null, opened: false });
+    await call(`/api/v1/keys/${id}`, { method: "DELETE", key: rotated.json.key });
+    const { status, json, text } = await open("dev");
+    expect([status, json]).toMatchObject([200, { account, api_key: null, opened: false }]);
+    expect(json.notice).toContain("revoked");
+    expect(text).not.toContain("tm_");
+  });
+
   it("are different ones where no id is given", async () => {
     const post = () => call("/api/v1/admin/accounts", { key: ADMIN, body: { name: "dev" } });
     const [a, b] = [await post(), await post()];

@@ -135,7 +135,7 @@ describe("keys", () => {
   });
 
   it("that were revoked are refused everywhere", async () => {
-    const { key, account } = await openAccount();
+    const { key, account } = await openAccount("revoking");
     const { json } = await call("/api/v1/keys", { key, body: { name: "second" } });
     const { id } = json;
     await call(`/api/v1/keys/${id}`, { key, method: "DELETE" });

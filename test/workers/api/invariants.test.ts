@@ -64,7 +64,8 @@ it("hold in a lively network", async () => {
   await lively();
   const answer = await callWith({}, "/api/v1/invariants");
   expect(answer.headers.get("cache-control")).toBe("public, max-age=10");
-  const { ok, invariants, in_transfer, spot_check } = answer.json;
+  const { ok, at, invariants, in_transfer, spot_check } = answer.json;
+  expect(Date.parse(at)).toBe(Date.now());
   expect(wrong(invariants)).toEqual([]);
   expect(spot_check).toEqual({ accounts: 2, entries: 6, differences: [] });
   expect([ok, in_transfer]).toEqual([true, "0"]);

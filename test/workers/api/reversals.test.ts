@@ -209,6 +209,26 @@ it("says where another reversal was first, or what the account had against it", 
   expect(await adjustments(account)).toBe(1);
 });
 
+it("says of the second of two equal proposals that the receipt was taken back already", async () => {
+  const { account, body } = await charged();
+  for (const id of ["r-1", "r-2", "r-3"]) await propose({ ...body, id });
+  const answers = await Promise.all([approve(BOB), approve(BOB, {}, "r-2")]);
+  const outcomes = answers.map(({ json }) => [json.state, json.seq, json.outcome]);
+  expect(outcomes.map((outcome) => outcome.join(" ")).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+    "reversed 3 already_reversed",
+    "reversed 3 reversed",
+  ]);
+  expect((await approve(BOB, {}, "r-3")).json).toMatchObject({ seq: 3, outcome: "already_reversed" });
+  // Whoever asks again is told the same again.
+  expect([(await approve(BOB)).json, (await approve(BOB, {}, "r-2")).json]).toEqual(answers.map(({ json }) => json));
+  expect(await adjustments(account)).toBe(1);
+  // What became of another receipt says nothing of this one.
+  const job = await holdJob(account);
+  await settleJob(account, job);
+  await propose({ ...body, job, id: "r-4" });
+  expect((await approve(BOB, {}, "r-4")).json).toMatchObject({ state: "reversed", outcome: "reversed" });
+});
+
 it("is declined by either, once and for good", async () => {
   const { account, body } = await charged();
   await propose(body);

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { SCOPES } from "../../../core/account/scopes.ts";
 import { parseInviteToken } from "../../../protocol/invite-token.ts";
 import { configOf } from "../../../workers/config.ts";
 import { call, callWith, forbiddenObjects, openAccount } from "./support.ts";
@@ -71,6 +72,43 @@ it("calls no object for a forged token, nor takes a key for one", async () => {
   }
   const asKey = await callWith(bindings, "/api/v1/team", { key: `tm_${token.slice(4)}` });
   expect([asKey.status, uses]).toEqual([401, []]);
+});
+
+it("bounds the tries of an address and of an account, without asking the account", async () => {
+  const { account, key } = await openOwn();
+  const { token } = (await invite(key, { role: "viewer", uses: 9 })).json;
+  const full = (what: string) => ({
+    JOIN_LIMIT: { limit: ({ key: tried }: RateLimitOptions) => Promise.resolve({ success: tried !== what }) },
+  });
+  const { bindings, uses } = forbiddenObjects();
+  const tries = async (what: string, address: string, body: object) => {
+    const headers = { "cf-connecting-ip": address };
+    return await callWith({ ...bindings, ...full(what) }, "/api/v1/team/join", { body, headers });
+  };
+  const body = { token, name: "Ada" };
+  for (const [what, sent] of [
+    [`account/${account}`, body],
+    ["address/192.0.2.1", body],
+    ["address/192.0.2.1", { ...body, token: "tmi_guess" }],
+  ] as const) {
+    const { status, json, headers } = await tries(what, "192.0.2.1", sent);
+    expect([status, json.code, headers.get("retry-after")]).toEqual([429, "rate_limited", "60"]);
+  }
+  expect((await tries("address/192.0.2.1", "192.0.2.2", { ...body, token: "tmi_guess" })).json.code).toBe(
+    "invalid_invite",
+  );
+  expect(uses).toEqual([]);
+  expect(await env.JOIN_LIMIT.limit({ key: "test" })).toEqual({ success: true });
+});
+
+it("keeps an invite whose maker's key was revoked, until the invite is", async () => {
+  const { key } = await openOwn();
+  const made = (await call("/api/v1/keys", { key, body: { name: "second", scopes: SCOPES } })).json;
+  const { id, token } = (await invite(made.key, { role: "viewer", uses: 9 })).json;
+  await call(`/api/v1/keys/${made.id}`, { method: "DELETE", key });
+  expect((await join({ token, name: "Ada" })).status).toBe(201);
+  await call(`/api/v1/team/invites/${id}`, { method: "DELETE", key });
+  expect((await join({ token, name: "Eve" })).json.code).toBe("invalid_invite");
 });
 
 it("changes and removes members", async () => {

@@ -3,15 +3,16 @@
  * that an earlier process has set are brought forward by what the clock was moved since then.
  */
 
-import { between } from "./points.ts";
+import { reach } from "./points.ts";
 
-interface Alarms {
+interface Storage {
   getAlarm(): Promise<number | null>;
   setAlarm(due: number | Date): Promise<void>;
+  readonly sql: { exec(query: string): { one(): unknown } };
 }
 export interface ObjectContext {
   readonly id: { toString(): string };
-  readonly storage: Alarms;
+  readonly storage: Storage;
   blockConcurrencyWhile(work: () => Promise<void>): Promise<void>;
   abort(reason: string): void;
 }
@@ -28,17 +29,23 @@ export function setClock(ahead: number, moved: number): void {
   movedMs = moved;
 }
 
-/** Lets an object's alarms ring by this clock, with points around the setting of one. */
+/**
+ * Lets an object's alarms ring by this clock, with points after the calls. There is none before an alarm is set: it is stored
+ * with whatever was written in the same turn, all or nothing.
+ */
 export function keepTime(owner: string, context: ObjectContext): void {
   const { id, storage } = context;
   const get = storage.getAlarm.bind(storage);
   const set = storage.setAlarm.bind(storage);
   storage.getAlarm = async () => {
     const due = await get();
+    await reach(`${owner}: after getAlarm`);
     return due === null ? null : due + aheadMs;
   };
-  storage.setAlarm = (due) =>
-    between(`${owner}: before setAlarm`, () => set(Number(due) - aheadMs), `${owner}: after setAlarm`);
+  storage.setAlarm = async (due) => {
+    await set(Number(due) - aheadMs);
+    await reach(`${owner}: after setAlarm`);
+  };
   if (movedMs === 0 || brought.has(id.toString())) return;
   brought.add(id.toString());
   void context.blockConcurrencyWhile(async () => {

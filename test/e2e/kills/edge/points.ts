@@ -21,6 +21,8 @@ let mode: "quiet" | "recording" | Fault = "quiet";
 let stopped = false;
 /** The point at which whoever comes waits until it is let go. */
 let held: string | null = null;
+/** The point at which the next one to come fails. */
+let broken: string | null = null;
 const passings = new Map<string, number>();
 
 /** From now on says every point that is passed. */
@@ -38,14 +40,23 @@ export function hold(point: string | null): void {
   held = point;
 }
 
+/** Lets the next one to come to a point fail there, as a call whose message is lost. */
+export function breakOnce(point: string): void {
+  broken = point;
+}
+
 function begin(next: typeof mode): void {
   passings.clear();
   mode = next;
 }
 
-/** Passes a point, or never comes back. */
+/** Passes a point, or never comes back. Throws where the point is broken. */
 export async function reach(point: string): Promise<void> {
   if (!passes(point)) await sleep(FOREVER_MS);
+  if (broken === point) {
+    broken = null;
+    throw new Error(`lost at ${point}`);
+  }
   // Each asks by itself: a promise belongs to the request that has made it.
   const isHeld = (): boolean => held === point;
   while (isHeld()) await sleep(POLL_MS);

@@ -2,7 +2,7 @@
 
 import { bindingsOf, type Harness } from "./bindings.ts";
 import { keepTime, type ObjectContext } from "./clock.ts";
-import { arm, between, type Fault, hold, passes, record } from "./points.ts";
+import { arm, between, breakOnce, type Fault, hold, passes, record } from "./points.ts";
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Class = new (...args: never[]) => object;
@@ -19,6 +19,13 @@ interface Database {
 interface Handler {
   fetch(request: Request, env: never, context: never): Response | Promise<Response>;
   queue(batch: never, env: never, context: never): Promise<void>;
+}
+
+export interface Pending {
+  /** Transfers that the other account has not confirmed. */
+  readonly outgoing: number;
+  /** How long until its alarm rings, or null when none is set. */
+  readonly alarmMs: number | null;
 }
 
 /** Changes nothing, and tests ask for it while they wait. */
@@ -46,6 +53,17 @@ export function mortal<T extends Class>(name: string, base: T): T {
     /** Takes this object's memory away, as the loss of its machine does. */
     async lose(): Promise<void> {
       (Reflect.get(this, "ctx") as ObjectContext).abort("lost");
+    }
+
+    /** What an account has to do yet. */
+    async pending(): Promise<Pending> {
+      const { storage } = Reflect.get(this, "ctx") as ObjectContext;
+      const { outgoing } = storage.sql.exec("SELECT count(*) AS outgoing FROM outbox").one() as Pick<
+        Pending,
+        "outgoing"
+      >;
+      const due = await storage.getAlarm();
+      return { outgoing, alarmMs: due === null ? null : due - Date.now() };
     }
   };
   return Mortal as unknown as T;
@@ -114,6 +132,14 @@ const ROUTES: Readonly<Record<string, (request: Request, env: Env) => Promise<Re
   async "/kills/hold"(request) {
     hold((await request.json()) as string | null);
     return new Response();
+  },
+  async "/kills/break"(request) {
+    breakOnce(await request.text());
+    return new Response();
+  },
+  async "/kills/pending"(request, env) {
+    const accounts = env["ACCOUNT"] as { getByName(name: string): { pending(): Promise<Pending> } };
+    return Response.json(await accounts.getByName(await request.text()).pending());
   },
   async "/kills/lose"(request, env) {
     const schedulers = env["SCHEDULER"] as { getByName(name: string): { lose(): Promise<void> } };

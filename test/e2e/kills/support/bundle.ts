@@ -4,12 +4,16 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bundle, ROOT } from "../../../../bench/servers/bundle.ts";
 
+/** A transfer that did not arrive is brought again after this long: no later than a test waits, and not while it is asked for. */
+export const TRANSFER_RETRY_MS = 500;
+
 /**
  * A receipt waits for no others on its way to the queue, as a test waits for each. The other bounds are so long that no job
  * meets them however slow the machine is, so that it passes the same points every time.
  */
 const CHANGED_LIMITS = {
   queueFlushMs: 10,
+  transferRetryMs: TRANSFER_RETRY_MS,
   leaseReportMs: 60_000,
   leaseMs: 60_000,
   acceptMs: 60_000,

@@ -21,6 +21,10 @@ export interface LifeOptions {
   readonly queue: QueueMemory;
 }
 
+/** Two, as a reversal takes two; the first one's key is that of other tests. */
+export const SECOND_OPERATOR_KEY = "key-of-the-second";
+const OPERATORS = `first:${testSecrets.ADMIN_KEY} second:${SECOND_OPERATOR_KEY}`;
+
 const NAME = "mortal";
 const HOST = "127.0.0.1";
 /** Bytes on a socket and a commit take less than this. */
@@ -107,6 +111,7 @@ function optionsOf({ script, folder, port, clock, queue }: LifeOptions, onLine: 
   const { assets: _, ...worker } = unstable_getMiniflareWorkerOptions(join(ROOT, "wrangler.toml")).workerOptions;
   const settings = {
     ...testSecrets,
+    ADMIN_KEY: OPERATORS,
     // A job is cancelled before its first token and for nothing, however slow the machine is.
     TOLLMILL_PARAMETERS: JSON.stringify({ freeCancelMs: PARAMETERS.freeCancelMs.max }),
     CLOCK_AHEAD_MS: String(clock.aheadMs),

@@ -7,6 +7,7 @@ import type { Supply } from "../../../../protocol/internal/pool.ts";
 import { temporaryFolder } from "../../support/children.ts";
 import { ROOT } from "../../support/server.ts";
 import type { Fault } from "../edge/points.ts";
+import type { Pending } from "../edge/worker.ts";
 import { bundleMortal } from "./bundle.ts";
 import { Life } from "./life.ts";
 import { QueueMemory } from "./queue-memory.ts";
@@ -78,6 +79,16 @@ export class MortalServer {
 
   async release(): Promise<void> {
     await this.#post("/kills/hold", "null");
+  }
+
+  /** Lets the next call fail that comes to a point. */
+  async breakOnce(point: string): Promise<void> {
+    await this.#post("/kills/break", point);
+  }
+
+  /** What an account has to do yet. Wakes it. */
+  async pending(account: string): Promise<Pending> {
+    return (await (await this.#post("/kills/pending", account)).json()) as Pending;
   }
 
   /** Takes the memory of a model's pool away; nothing else dies. */
