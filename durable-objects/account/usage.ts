@@ -44,6 +44,7 @@ export async function readUsageOfAll(
     const part = readUsage(books, query);
     return { ...part, next: part.next ?? following };
   }
+  if (!slices.has(slice)) return { groups: [], names: [], next: null };
   const { groups, next } = await slices.stubOf(slice).usage({ ...query, cursor: seq === 0 ? null : seq });
   return { ...named(books, query.by, groups), next: next === null ? following : cursorOf({ slice, seq: next }) };
 }
