@@ -1,0 +1,27 @@
+/**
+ * The addresses that the local chain begins with.
+ *
+ * LOCAL ONLY: their keys follow from texts that everybody can read. Anywhere but on this machine they are worthless.
+ */
+
+import { createHash } from "node:crypto";
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { base58 } from "@scure/base";
+import type { Address } from "@solana/kit";
+
+/** The private key that follows from a name, for this chain alone. */
+export function localOnlySeed(name: string): Uint8Array {
+  return createHash("sha256").update(`tollmill local only: ${name}`).digest();
+}
+
+function localOnlyAddress(name: string): Address {
+  return base58.encode(ed25519.getPublicKey(localOnlySeed(name))) as Address;
+}
+
+/** Pays everybody who asks, and may mint both coins. */
+export const FAUCET = localOnlyAddress("faucet");
+export const USDC_MINT = localOnlyAddress("USDC mint");
+export const ONE_MINT = localOnlyAddress("ONE mint");
+export const SOL_DECIMALS = 9;
+export const USDC_DECIMALS = 6;
+export const ONE_DECIMALS = 9;
