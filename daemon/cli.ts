@@ -18,6 +18,7 @@ import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { watchBalance } from "./commands/watch-balance.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
+import { addLocal } from "./local-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
 import { addTeam } from "./team-commands.ts";
 
@@ -150,6 +151,7 @@ function describe(
     .action(async (source: string, _flags, command: Command) => {
       done(await verify(context, source, command.optsWithGlobals<VerifyFlags>()));
     });
+  addLocal(program, context, done);
   addAdmin(program, context, done);
   return program;
 }

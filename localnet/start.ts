@@ -1,31 +1,34 @@
 /**
- * `npm start`: the whole network on one machine (interfaces.md §5). The edge with every binding, a seeded catalog, one
- * provider with a daemon, and a real job through all of it. Ctrl-C stops it whole.
+ * `npm start`: the whole network on one machine (interfaces.md §5). A local Solana, the edge with every binding, a seeded
+ * catalog, one provider with a daemon, and a real job through all of it. Ctrl-C stops it whole.
  */
 
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
+import { parseFaults } from "./chain/faults.ts";
 import { checkPort, migrate, startEdge } from "./network/edge.ts";
 import { type FirstJob, runFirstJob } from "./network/first-job.ts";
 import { catalogEntry, Operator } from "./network/operator.ts";
 import { type Started, signalGroup, stop } from "./network/processes.ts";
 import { Progress, say } from "./network/progress.ts";
 import { chooseEngine, type EngineChoice, firstModel, startProvider } from "./network/provider.ts";
+import { type SolanaEntry, startSolana } from "./network/solana.ts";
 import { loadSecrets, openFolder, writeDevFile } from "./network/state.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const QUESTION = "What is Tollmill?";
 /** A daemon that drains finishes its answers and waits for their receipts. */
 const DRAIN_MS = 35_000;
-const EDGE_STOP_MS = 5_000;
+const STOP_MS = 5_000;
 
 interface Options {
   readonly fresh: boolean;
   readonly engine?: string;
   readonly model?: string;
   readonly serve: readonly string[];
+  readonly faults?: string;
 }
 
 const options = new Command("npm start --")
@@ -34,6 +37,11 @@ const options = new Command("npm start --")
   .option("--engine <url>", "serve this engine (Ollama, vLLM, llama.cpp's server, any with OpenAI's API)")
   .option("--model <file>", "serve this GGUF file with the embedded llama.cpp")
   .option("--serve <name=id>", "offer the engine's model NAME as ID (repeatable)", collect, [])
+  .option(
+    "--faults <list>",
+    "what goes wrong on the local Solana, such as drop@0.1,lag=5@0.3 (docs/localnet.md)",
+    faults,
+  )
   .showHelpAfterError()
   .parse()
   .opts<Options>();
@@ -43,32 +51,45 @@ function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
 }
 
-function portOf(text: string | undefined): number {
-  const port = Number(text === undefined || text === "" ? "8787" : text);
-  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
-  throw new Error(`TOLLMILL_PORT must be a port from 1 to 65535, not ${text}.`);
+/** The text as it is, once it is known to be good. */
+function faults(text: string): string {
+  try {
+    parseFaults(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
-const started: Started[] = [];
+/** The port that a variable names; `most` leaves room for those that follow it. */
+function portOf(variable: string, usual: number, most = 65_535): number {
+  const text = process.env[variable];
+  const port = text === undefined || text === "" ? usual : Number(text);
+  if (Number.isInteger(port) && port > 0 && port <= most) return port;
+  throw new Error(`${variable} must be a port from 1 to ${most}, not ${text}.`);
+}
+
+interface Part extends Started {
+  readonly signal: NodeJS.Signals;
+  readonly patienceMs: number;
+}
+const started: Part[] = [];
 let stopping: Promise<void> | null = null;
 
-/** Remembers a process from its first moment on; one that comes after the stop goes at once. */
-function track(part: Started): void {
-  started.push(part);
+/** Remembers a process from its first moment on, and how it ends; one that comes after the stop goes at once. */
+function track(part: Started, signal: NodeJS.Signals = "SIGTERM", patienceMs = STOP_MS): void {
+  started.push({ ...part, signal, patienceMs });
   if (stopping !== null) signalGroup(part, "SIGKILL");
 }
 
-/** Stops the provider first, so that it hands in what it has served, then the edge. A second call kills. */
+/** Stops the provider first, so that it hands in what it has served, then what it needed. A second call kills. */
 function stopAll(): Promise<void> {
   if (stopping !== null) {
     for (const part of started) signalGroup(part, "SIGKILL");
     return stopping;
   }
   stopping = (async () => {
-    for (const part of started.toReversed()) {
-      const isEdge = part === started[0];
-      await stop(part, isEdge ? "SIGTERM" : "SIGINT", isEdge ? EDGE_STOP_MS : DRAIN_MS);
-    }
+    for (const part of started.toReversed()) await stop(part, part.signal, part.patienceMs);
   })();
   return stopping;
 }
@@ -76,8 +97,13 @@ function stopAll(): Promise<void> {
 async function bringUp(progress: Progress): Promise<void> {
   // Tests run a network of their own beside the developer's.
   const folder = process.env["TOLLMILL_STATE"] ?? join(ROOT, ".tollmill");
-  const port = portOf(process.env["TOLLMILL_PORT"]);
-  await checkPort(port);
+  const port = portOf("TOLLMILL_PORT", 8_787);
+  const solanaPort = portOf("TOLLMILL_SOLANA_PORT", 8_899, 65_534);
+  if (port === solanaPort || port === solanaPort + 1) {
+    throw new Error(`Port ${port} is wanted twice: TOLLMILL_SOLANA_PORT takes ${solanaPort} and the one after it.`);
+  }
+  await checkPort(port, "TOLLMILL_PORT");
+  for (const one of [solanaPort, solanaPort + 1]) await checkPort(one, "TOLLMILL_SOLANA_PORT");
   await openFolder(folder, options.fresh);
   const secrets = await loadSecrets(folder);
   const named = [
@@ -90,10 +116,15 @@ async function bringUp(progress: Progress): Promise<void> {
     () => chooseEngine(ROOT, named),
     (choice) => (choice.isToy ? "none found, using the toy model tiny-miller" : engineLine(choice)),
   );
+  const solana = await progress.step(
+    "solana",
+    () => startSolana({ root: ROOT, folder, port: solanaPort, faults: options.faults, onStart: (part) => track(part) }),
+    ({ rpc }) => rpc,
+  );
   await progress.step("database", () => migrate({ root: ROOT, folder }));
   const url = await progress.step(
     "edge",
-    () => startEdge({ root: ROOT, folder, port, secrets, onStart: track }),
+    () => startEdge({ root: ROOT, folder, port, secrets, onStart: (part) => track(part) }),
     (at) => at,
   );
   const operator = new Operator(url, secrets.ADMIN_KEY);
@@ -104,9 +135,10 @@ async function bringUp(progress: Progress): Promise<void> {
   });
   const model = firstModel(engine);
   const { consumer, provider } = accounts;
+  const trackProvider = (part: Started) => track(part, "SIGINT", DRAIN_MS);
   const daemon = await progress.step(
     "provider",
-    () => startProvider({ root: ROOT, folder, url, apiKey: provider.apiKey, engine, model, onStart: track }),
+    () => startProvider({ root: ROOT, folder, url, apiKey: provider.apiKey, engine, model, onStart: trackProvider }),
     (id) => `daemon ${id}`,
   );
   await writeDevFile(folder, {
@@ -117,7 +149,7 @@ async function bringUp(progress: Progress): Promise<void> {
     consumer,
     provider: { ...provider, daemon },
     operator: { adminKey: secrets.ADMIN_KEY },
-    solana: null,
+    solana,
   });
   const chunks: string[] = [];
   const job = await progress.step(
@@ -126,7 +158,7 @@ async function bringUp(progress: Progress): Promise<void> {
     (result) =>
       `${result.tokens} tokens, ${result.cost} credits, first token after ${result.firstTokenMs.toFixed(0)} ms`,
   );
-  showResult(progress, { folder, url, apiKey: consumer.apiKey, model, engine, answer: chunks.join(""), job });
+  showResult(progress, { folder, url, solana, apiKey: consumer.apiKey, model, engine, answer: chunks.join(""), job });
 }
 
 function engineLine(engine: EngineChoice): string {
@@ -138,6 +170,7 @@ function showResult(
   {
     folder,
     url,
+    solana,
     apiKey,
     model,
     engine,
@@ -146,6 +179,7 @@ function showResult(
   }: {
     folder: string;
     url: string;
+    solana: SolanaEntry;
     apiKey: string;
     model: string;
     engine: EngineChoice;
@@ -171,6 +205,7 @@ function showResult(
   }
   say(`  API        ${url}/v1   (OpenAI's dialect)`);
   say(`  reference  ${url}/docs`);
+  say(`  solana     ${solana.rpc}   (a chain of its own; npx tollmill local faucet ADDRESS --usdc 100)`);
   say(`  key        ${apiKey}`);
   say(`  all of it  ${relative(process.cwd(), join(folder, "dev.json"))}   (logs beside it)`);
   say();

@@ -23,9 +23,15 @@ export interface SettingsSources {
 }
 
 const DEFAULT_URL = "http://127.0.0.1:8787";
+const DEFAULT_SOLANA = "http://127.0.0.1:8899";
 /** What `npm start` writes for the network that it runs. */
 const DEV_FILE = join(".tollmill", "dev.json");
-const dev = z.object({ url: z.string(), apiKey: z.string(), adminKey: z.string().optional() });
+const dev = z.object({
+  url: z.string(),
+  apiKey: z.string(),
+  adminKey: z.string().optional(),
+  solana: z.object({ rpc: z.string() }).nullish(),
+});
 type Dev = z.infer<typeof dev>;
 
 /** Flags go before the environment, and that before the local network of the current folder. */
@@ -41,6 +47,11 @@ export async function readAdminSettings(sources: SettingsSources): Promise<Setti
   const settings = await choose(sources, checked, ({ adminKey }) => adminKey ?? null);
   if (settings.apiKey !== null) return settings;
   throw new Failure(EXIT.usage, "An operator's key is missing. Give it with --key or TOLLMILL_ADMIN_KEY.");
+}
+
+/** Where the local Solana of the current folder is, or would be. */
+export async function readLocalSolana({ folder }: { readonly folder: string }): Promise<string> {
+  return (await readDev(join(folder, DEV_FILE)))?.solana?.rpc ?? DEFAULT_SOLANA;
 }
 
 async function choose(

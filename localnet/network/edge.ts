@@ -28,12 +28,16 @@ const QUIET = {
 };
 
 /** Throws an error that says what to do when the port is taken. */
-export async function checkPort(port: number): Promise<void> {
+export async function checkPort(port: number, variable: string): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const reason = error.code === "EADDRINUSE" ? "is taken" : `cannot be used (${error.code ?? error.message})`;
-      reject(new Error(`Port ${port} ${reason}. Choose another: TOLLMILL_PORT=8788 npm start`));
+      reject(
+        new Error(
+          `Port ${port} ${reason}. Choose another: ${variable}=${port < 65_000 ? port + 10 : port - 10} npm start`,
+        ),
+      );
     });
     server.listen(port, "127.0.0.1", () => server.close(() => resolve()));
   });

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import type { SolanaEntry } from "./solana.ts";
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const adminKey = z.string().min(8);
@@ -75,8 +76,8 @@ export interface DevFile {
   readonly consumer: { readonly account: string; readonly apiKey: string };
   readonly provider: { readonly account: string; readonly apiKey: string; readonly daemon: string };
   readonly operator: { readonly adminKey: string };
-  /** The local Solana; null while the network runs without one. */
-  readonly solana: null;
+  /** The local Solana. */
+  readonly solana: SolanaEntry;
 }
 
 export async function writeDevFile(folder: string, content: DevFile): Promise<void> {

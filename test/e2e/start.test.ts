@@ -6,8 +6,10 @@ import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { Connection, Keypair, LAMPORTS_PER_SOL } from "@solana/web3.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseCredits } from "../../core/units.ts";
+import { ONE_MINT, USDC_MINT } from "../../localnet/chain/mints.ts";
 import type { DevFile } from "../../localnet/network/state.ts";
 import type { LedgerEntry } from "../../protocol/chain.ts";
 import { cleanUp, descendantsOf, NodeProcess, temporaryFolder, userEnvironment } from "./support/children.ts";
@@ -26,11 +28,13 @@ const FIRST_COST = 2_880;
 let home: string;
 let state: string;
 let port: number;
+let solanaPort: number;
 let network: NodeProcess;
 beforeAll(async () => {
   home = await temporaryFolder();
   state = join(home, ".tollmill");
   port = await freePort();
+  solanaPort = await freePair();
   await mkdir(join(state, "state"), { recursive: true });
   await writeFile(join(state, "state", "of-an-earlier-run"), "");
   // A variable of the shell that happens to be called like a secret is not the network's.
@@ -42,18 +46,27 @@ afterAll(cleanUp);
 function startNetwork(flags: readonly string[] = [], env: Record<string, string> = {}): NodeProcess {
   return new NodeProcess([START, ...flags], {
     cwd: home,
-    env: { TOLLMILL_PORT: String(port), TOLLMILL_STATE: state, ...env },
+    env: { TOLLMILL_PORT: String(port), TOLLMILL_SOLANA_PORT: String(solanaPort), TOLLMILL_STATE: state, ...env },
   });
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
+async function freePort(wanted = 0): Promise<number> {
+  const server = createServer().listen(wanted, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   server.close();
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no port");
   return address.port;
+}
+
+/** The first of two ports in a row. */
+async function freePair(): Promise<number> {
+  for (;;) {
+    const first = await freePort();
+    const second = await freePort(first + 1).catch(() => null);
+    if (second !== null) return first;
+  }
 }
 
 async function dev(): Promise<DevFile> {
@@ -110,7 +123,12 @@ describe("npm start", () => {
       consumer: { account, apiKey: (await dev()).apiKey },
       provider: { account, apiKey, daemon: expect.stringMatching(/^[1-9A-HJ-NP-Za-km-z]{43,44}$/) },
       operator: { adminKey },
-      solana: null,
+      solana: {
+        rpc: `http://127.0.0.1:${solanaPort}`,
+        ws: `ws://127.0.0.1:${solanaPort + 1}`,
+        usdcMint: USDC_MINT,
+        stakeMint: ONE_MINT,
+      },
     });
   });
 
@@ -176,7 +194,7 @@ describe("npm start", () => {
   it("logs neither prompts nor answers nor keys", async () => {
     const { apiKey, adminKey, provider } = await dev();
     const logs = (await readdir(state)).filter((name) => name.endsWith(".log"));
-    expect(logs.toSorted()).toEqual(["daemon.log", "edge.log"]);
+    expect(logs.toSorted()).toEqual(["daemon.log", "edge.log", "solana.log"]);
     const text = (await Promise.all(logs.map((name) => readFile(join(state, name), "utf8")))).join("\n");
     // The logs do speak of the job.
     expect(text).toContain(printed(/receipts verify (\S+)/));
@@ -185,6 +203,29 @@ describe("npm start", () => {
     }
     const secrets = JSON.parse(await readFile(join(state, "secrets.json"), "utf8")) as Record<string, string>;
     for (const secret of Object.values(secrets)) expect(text).not.toContain(secret);
+  });
+
+  it("runs a Solana whose slots pass and whose faucet pays", async () => {
+    const { solana } = await dev();
+    expect(network.stdout).toContain(`solana     ${solana.rpc}`);
+    const client = new Connection(solana.rpc, "confirmed");
+    const address = Keypair.generate().publicKey;
+    const before = await client.getSlot();
+    const gift = await tollmill("local", "faucet", address.toBase58(), "--sol", "1.5", "--usdc", "100");
+    expect(gift).toContain(`${address.toBase58()} has 1.5 SOL, 100 USDC and 0 $ONE.`);
+    const signature = /\/tx\/(\w+)/.exec(gift)?.[1] ?? "";
+    await client.confirmTransaction({ signature, ...(await client.getLatestBlockhash()) });
+    expect(await client.getBalance(address)).toBe(1.5 * LAMPORTS_PER_SOL);
+    expect(await client.getSlot()).toBeGreaterThan(before);
+  });
+
+  it("says what to do when a port of its Solana is taken", async () => {
+    const second = startNetwork([], {
+      TOLLMILL_PORT: String(await freePort()),
+      TOLLMILL_SOLANA_PORT: String(solanaPort - 1),
+    });
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.stdout).toContain(`Port ${solanaPort} is taken. Choose another: TOLLMILL_SOLANA_PORT=`);
   });
 
   it("says what to do when its port is taken", async () => {
@@ -218,7 +259,10 @@ describe("npm start with something wrong", () => {
   it.for([
     [["--nonsense"], {}, "unknown option '--nonsense'"],
     [["--serve", "nonsense"], {}, "It must be NAME=ID."],
+    [["--faults", "nonsense"], {}, "nonsense is no fault. Write drop, fail,"],
     [["--model", "/no/such.gguf"], {}, "there is no such file. Give the path of a GGUF model."],
+    [[], { TOLLMILL_SOLANA_PORT: "65535" }, "TOLLMILL_SOLANA_PORT must be a port from 1 to 65534, not 65535."],
+    [[], { TOLLMILL_PORT: "8900", TOLLMILL_SOLANA_PORT: "8899" }, "Port 8900 is wanted twice"],
     [[], { TOLLMILL_PORT: "http" }, "TOLLMILL_PORT must be a port from 1 to 65535, not http."],
   ] as const)("says so: %j %j", async ([flags, env, message]) => {
     const failed = startNetwork(flags, { TOLLMILL_STATE: join(home, "unused"), ...env });
