@@ -14,7 +14,7 @@ import { catalogEntry, Operator } from "./network/operator.ts";
 import { type Started, signalGroup, stop } from "./network/processes.ts";
 import { Progress, say } from "./network/progress.ts";
 import { chooseEngine, type EngineChoice, firstModel, startProvider } from "./network/provider.ts";
-import { type SolanaEntry, startSolana } from "./network/solana.ts";
+import { hasSolana, type SolanaEntry, startSolana } from "./network/solana.ts";
 import { loadSecrets, openFolder, writeDevFile } from "./network/state.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -118,8 +118,17 @@ async function bringUp(progress: Progress): Promise<void> {
   );
   const solana = await progress.step(
     "solana",
-    () => startSolana({ root: ROOT, folder, port: solanaPort, faults: options.faults, onStart: (part) => track(part) }),
-    ({ rpc }) => rpc,
+    async () => {
+      if (!hasSolana(process.platform, process.arch)) return null;
+      return await startSolana({
+        root: ROOT,
+        folder,
+        port: solanaPort,
+        faults: options.faults,
+        onStart: (part) => track(part),
+      });
+    },
+    (entry) => entry?.rpc ?? `none, litesvm has no build for ${process.platform}-${process.arch}`,
   );
   await progress.step("database", () => migrate({ root: ROOT, folder }));
   const url = await progress.step(
@@ -179,7 +188,7 @@ function showResult(
   }: {
     folder: string;
     url: string;
-    solana: SolanaEntry;
+    solana: SolanaEntry | null;
     apiKey: string;
     model: string;
     engine: EngineChoice;
@@ -205,7 +214,8 @@ function showResult(
   }
   say(`  API        ${url}/v1   (OpenAI's dialect)`);
   say(`  reference  ${url}/docs`);
-  say(`  solana     ${solana.rpc}   (a chain of its own; npx tollmill local faucet ADDRESS --usdc 100)`);
+  if (solana !== null)
+    say(`  solana     ${solana.rpc}   (a chain of its own; npx tollmill local faucet ADDRESS --usdc 100)`);
   say(`  key        ${apiKey}`);
   say(`  all of it  ${relative(process.cwd(), join(folder, "dev.json"))}   (logs beside it)`);
   say();

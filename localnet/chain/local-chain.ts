@@ -71,7 +71,7 @@ export class LocalChain implements Readable {
     return {
       accountVersions: this.#accounts.size,
       transactions: this.#history.count,
-      blocks: this.#blocks.kept.length,
+      blocks: this.#blocks.size,
       delayed: this.#delayed.length,
       addresses: this.#history.addresses,
     };

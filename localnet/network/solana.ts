@@ -15,6 +15,14 @@ export interface SolanaEntry {
   readonly stakeMint: string;
 }
 
+/** litesvm is built for these. */
+const BUILDS: ReadonlySet<string> = new Set(["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"]);
+
+/** Whether a Solana runs on a machine; elsewhere the network does without. */
+export function hasSolana(platform: string, arch: string): boolean {
+  return BUILDS.has(`${platform}-${arch}`);
+}
+
 /** Starts the chain and waits until it answers. Its port and the next one must be free. */
 export async function startSolana(options: {
   root: string;

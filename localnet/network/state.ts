@@ -76,8 +76,8 @@ export interface DevFile {
   readonly consumer: { readonly account: string; readonly apiKey: string };
   readonly provider: { readonly account: string; readonly apiKey: string; readonly daemon: string };
   readonly operator: { readonly adminKey: string };
-  /** The local Solana. */
-  readonly solana: SolanaEntry;
+  /** The local Solana; null on a machine that litesvm is not built for. */
+  readonly solana: SolanaEntry | null;
 }
 
 export async function writeDevFile(folder: string, content: DevFile): Promise<void> {

@@ -207,6 +207,7 @@ describe("npm start", () => {
 
   it("runs a Solana whose slots pass and whose faucet pays", async () => {
     const { solana } = await dev();
+    if (solana === null) throw new Error("the network has no Solana");
     expect(network.stdout).toContain(`solana     ${solana.rpc}`);
     const client = new Connection(solana.rpc, "confirmed");
     const address = Keypair.generate().publicKey;

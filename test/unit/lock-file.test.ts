@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { hasSolana } from "../../localnet/network/solana.ts";
 import { read } from "./source-files.ts";
 
 interface LockedPackage {
@@ -29,6 +30,17 @@ it("locks the binaries of both common servers and desktops", () => {
   for (const platform of ["linux-64", "linux-arm64", "darwin-64", "darwin-arm64", "windows-64"]) {
     expect(packages).toHaveProperty([`node_modules/@cloudflare/workerd-${platform}`]);
   }
+});
+
+it("locks a build of litesvm for each machine on which the network has a Solana, and no other", () => {
+  const builds = Object.keys(packages["node_modules/litesvm"]?.optionalDependencies ?? {});
+  const machines = new Set(builds.map((name) => /^litesvm-(\w+-\w+)/.exec(name)?.[1] ?? name));
+  const all = ["darwin", "linux", "win32", "freebsd"].flatMap((platform) =>
+    ["arm", "arm64", "ia32", "x64"].map((arch) => [platform, arch] as const),
+  );
+  const have = all.filter(([platform, arch]) => hasSolana(platform, arch)).map((machine) => machine.join("-"));
+  expect(have.sort()).toEqual([...machines].sort());
+  for (const name of builds) expect(packages).toHaveProperty([`node_modules/${name}`]);
 });
 
 it("names no registry, so that it installs through whichever the machine uses", () => {

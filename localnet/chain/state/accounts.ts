@@ -26,7 +26,7 @@ export class Accounts {
   get size(): number {
     let count = 0;
     for (const versions of this.#versions.values()) count += versions.length;
-    return count;
+    return Math.max(count, this.#written.length);
   }
 
   /** Writes an account as it is from `slot` on. Slots never go back. */

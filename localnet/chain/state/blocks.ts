@@ -37,6 +37,12 @@ export class Blocks {
     return this.at(this.#kept.at(-1)?.slot ?? FIRST_SLOT);
   }
 
+  /** How many are kept. */
+  get size(): number {
+    return Math.max(this.#kept.length, this.#byHash.size);
+  }
+
+  /** Oldest first. */
   get kept(): readonly Block[] {
     return this.#kept;
   }

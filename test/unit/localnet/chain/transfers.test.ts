@@ -21,7 +21,7 @@ import { connect, oneMint, send, sign, start, usdcAccount, usdcMint } from "./su
 const feeLamports = 5_000;
 
 it("confirms a USDC transfer as a client of a cluster would, over WebSocket", async () => {
-  const chain = await start({ clock: "running", slotMs: 20 });
+  const chain = await start({ clock: "running", slotMs: 50 });
   const client = connect(chain, "confirmed");
   const [from, to] = [Keypair.generate(), Keypair.generate()];
   const airdrop = await client.requestAirdrop(from.publicKey, LAMPORTS_PER_SOL);
@@ -45,7 +45,7 @@ it("confirms a USDC transfer as a client of a cluster would, over WebSocket", as
 });
 
 it("gives up on a signature that never lands once its blockhash has expired", async () => {
-  const chain = await start({ clock: "running", slotMs: 5 });
+  const chain = await start({ clock: "running", slotMs: 10 });
   const client = connect(chain, "confirmed");
   chain.faults.add({ kind: "drop", times: 1 });
   const transfer = SystemProgram.transfer({ fromPubkey: chain.payer.publicKey, toPubkey: usdcMint, lamports: 1 });
@@ -175,6 +175,11 @@ it("runs a versioned transaction through a lookup table that its program made", 
     maxSupportedTransactionVersion: 0,
   });
   expect(parsed?.transaction.message.accountKeys.filter(({ source }) => source === "lookupTable")).toHaveLength(22);
+  // Instructions count looked-up accounts after the message's own, those that are written first.
+  const shown = parsed?.transaction.message.instructions as ParsedInstruction[];
+  expect(shown.map(({ parsed }) => (parsed as { info: { mint: string; destination: string } }).info)).toMatchObject(
+    owners.map((owner) => ({ mint: usdcMint.toBase58(), destination: usdcAccount(owner).toBase58() })),
+  );
   const old = client.getTransaction(signature, { commitment: "confirmed" } as never);
   await expect(old).rejects.toThrow("Transaction version (0) is not supported");
 });
