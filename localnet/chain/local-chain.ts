@@ -11,7 +11,7 @@ import { MAX_LAG_SLOTS } from "./faults.ts";
 import { Machine } from "./machine.ts";
 import { type ChainSettings, resolveSettings, STATUS_SLOTS } from "./settings.ts";
 import { type Account, Accounts } from "./state/accounts.ts";
-import { Blocks, FIRST_SLOT } from "./state/blocks.ts";
+import { BLOCKHASH_LIFE, Blocks, FIRST_SLOT } from "./state/blocks.ts";
 import { History, type Landed } from "./state/history.ts";
 import { feeOf, keysOf, memoOf, type ReadTransaction } from "./transaction.ts";
 import { type Readable, View } from "./view.ts";
@@ -136,8 +136,10 @@ export class LocalChain implements Readable {
     return this.#machine.rentFor(bytes);
   }
 
-  /** Lets a transaction land in the slot that is `slots` from now. */
+  /** Lets a transaction land in the slot that is `slots` from now, if its blockhash lives that long. */
   delay(transaction: ReadTransaction, slots: number, fails: boolean): void {
+    // Even the latest blockhash would be too old by then, so nothing is kept that waits for long.
+    if (slots > BLOCKHASH_LIFE) return;
     this.#delayed.push({ slot: this.slot + slots, transaction, fails });
   }
 

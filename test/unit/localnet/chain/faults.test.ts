@@ -39,14 +39,26 @@ describe("a transaction", () => {
     for (const [slots, lands] of [
       [150, true],
       [151, false],
+      [100_000, false],
     ] as const) {
       const chain = await start({ faults: [{ kind: "delay", slots, times: 1 }] });
       const signature = await send(chain.client, [chain.payer], pay(chain));
+      expect(chain.chain.kept.delayed).toBe(lands ? 1 : 0);
       chain.chain.advance(400);
       expect((await statusOf(chain, signature)) !== null).toBe(lands);
       expect(await chain.client.getBalance(to)).toBe(lands ? 1_000_000 : 0);
       expect(chain.chain.kept.delayed).toBe(0);
     }
+  });
+
+  it("delayed past the life of an older blockhash never lands", async () => {
+    const chain = await start({ faults: [{ kind: "delay", slots: 100, times: 1 }] });
+    const raw = await sign(chain.client, [chain.payer], pay(chain));
+    chain.chain.advance(51);
+    const signature = await chain.client.sendRawTransaction(raw);
+    chain.chain.advance(200);
+    expect(await statusOf(chain, signature)).toBeNull();
+    expect(chain.chain.kept.delayed).toBe(0);
   });
 
   it("failed on the chain pays its fee and moves nothing", async () => {
