@@ -5,7 +5,7 @@
  * (test/support/accounts/closed-loop.ts).
  *
  * A failure prints its seed, a path and the shrunk steps: `ACCOUNTS_MODEL_SEED=… ACCOUNTS_MODEL_PATH=…` play the same again,
- * and the steps become a named test in found.test.ts.
+ * and the steps become a named test beside this one. For more runs there is `npm run soak:accounts`.
  */
 
 import * as fc from "fast-check";
