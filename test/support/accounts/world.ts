@@ -132,6 +132,15 @@ export class World {
     for (const backing of ["usdc", "none"] as const) {
       assert.equal(this.sums.of("lots", account.id, backing), has[backing], "an account has what its entries say");
     }
+    const { allotment } = ledger.state;
+    if (allotment !== null) {
+      const earned = [...allotment.paid].filter(([, amount]) => amount !== 0);
+      assert.deepEqual(
+        new Map(earned),
+        this.loop.earnedOf(allotment.lot, account.id),
+        "what payees had of the allotment",
+      );
+    }
     const owed = this.sent.filter(({ command, confirmed }) => command.from === account.id && !confirmed);
     const out = account.outbox().map(({ transfer }) => transfer.id);
     assert.deepEqual(out, owed.map(({ command }) => command.id).sort(), "what is not confirmed is still owed");
