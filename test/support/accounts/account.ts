@@ -14,8 +14,7 @@ import { debit, maySend } from "../../../durable-objects/account/transfers.ts";
 import type { HoldRequest, HoldResult, SendCommand, SendResult, Transfer } from "../../../protocol/internal/account.ts";
 import { Book } from "./book.ts";
 import { PARAMETERS } from "./market.ts";
-import type { Fate } from "./steps.ts";
-import { MOST_ACCOUNTS } from "./steps.ts";
+import { type Fate, MOST_ACCOUNTS } from "./steps.ts";
 import { MemoryStorage, WriteFailed } from "./storage.ts";
 
 /** An account's keys: one without a budget, and one for each of a budget's resets. */
