@@ -29,7 +29,16 @@ export default defineConfig({
     // Events of the edge are of interest only where a test fails.
     silent: "passed-only",
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000, ...inOrder(1) } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          testTimeout: 20_000,
+          // Node says of its SQLite that it is new.
+          execArgv: ["--disable-warning=ExperimentalWarning"],
+          ...inOrder(1),
+        },
+      },
       {
         plugins: [
           cloudflareTest(async () => ({

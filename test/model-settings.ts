@@ -20,6 +20,8 @@ export interface ModelSettings {
 /** As many as run in half a minute on two quiet cores. */
 const RUNS = 100;
 const ACCOUNT_RUNS = 150;
+/** A fifth of a minute. */
+const ACCOUNTS_RUNS = 5_000;
 /** A check of a change plays the same each time, so that what it says is about the change. */
 const SEED = 7;
 
@@ -39,4 +41,17 @@ export function accountModelSettings(environment: Readonly<Record<string, string
   const { ACCOUNT_MODEL_RUNS, ACCOUNT_MODEL_SEED } = environment;
   const { runs, seed } = modelSettings({ MODEL_RUNS: ACCOUNT_MODEL_RUNS, MODEL_SEED: ACCOUNT_MODEL_SEED });
   return { runs: ACCOUNT_MODEL_RUNS === undefined ? ACCOUNT_RUNS : runs, seed };
+}
+
+/** The same for test/unit/accounts. */
+export function accountsModelSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+): Omit<ModelSettings, "replayPath"> {
+  const { ACCOUNTS_MODEL_RUNS, ACCOUNTS_MODEL_SEED, ACCOUNTS_MODEL_PATH } = environment;
+  const { runs, seed } = modelSettings({ MODEL_RUNS: ACCOUNTS_MODEL_RUNS, MODEL_SEED: ACCOUNTS_MODEL_SEED });
+  return {
+    runs: ACCOUNTS_MODEL_RUNS === undefined ? ACCOUNTS_RUNS : runs,
+    seed,
+    path: ACCOUNTS_MODEL_PATH ?? null,
+  };
 }

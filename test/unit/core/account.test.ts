@@ -1,4 +1,3 @@
-import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type AccountEvent,
@@ -10,68 +9,6 @@ import {
   restore,
 } from "../../../core/account/state.ts";
 import type { JobId } from "../../../core/ids.ts";
-import { step, Traces } from "./account-model.ts";
-
-describe("an account, whatever happens to it in whatever order", () => {
-  it("keeps every unit in exactly one place, and none below zero", () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const account = new Traces();
-        for (const each of steps) {
-          account.run(each);
-          account.check();
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it("is the same after a snapshot at any point, and when its events are folded again", () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), fc.nat(40), (steps, at) => {
-        const account = new Traces();
-        for (const each of steps) account.run(each);
-        const folded = emptyAccount();
-        for (const [event, when, link] of account.events) apply(folded, event, when, link);
-        expect(folded).toEqual(account.state);
-
-        let resumed = emptyAccount();
-        for (const [index, [event, when, link]] of account.events.entries()) {
-          if (index === at) resumed = restore(dump(resumed));
-          apply(resumed, event, when, link);
-        }
-        expect(dump(resumed)).toBe(dump(account.state));
-        expect(restore(dump(account.state))).toEqual(account.state);
-      }),
-    );
-  });
-});
-
-it("the steps of these tests reach every kind of event", () => {
-  const reached = fc
-    .sample(fc.array(step, { minLength: 20, maxLength: 60 }), { numRuns: 50, seed: 1 })
-    .flatMap((steps) => {
-      const account = new Traces();
-      for (const each of steps) account.run(each);
-      return account.events.map(([event]) =>
-        event.type === "posted" && event.draws.length > 1 ? "mixed" : event.type,
-      );
-    });
-  expect(new Set(reached)).toEqual(
-    new Set([
-      "credited",
-      "held",
-      "posted",
-      "mixed",
-      "voided",
-      "hold_expired",
-      "lot_expired",
-      "reversed",
-      "sent",
-      "received",
-    ]),
-  );
-});
 
 describe("an event that does not fit throws", () => {
   const credited = (granted = 100): AccountState => {
