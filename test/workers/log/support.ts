@@ -40,6 +40,7 @@ export async function deliver(
     DB?: D1Database;
     SEGMENTS?: R2Bucket;
     DEAD_LETTERS?: Queue;
+    ACCOUNT?: Env["ACCOUNT"];
     TOLLMILL_PARAMETERS?: string;
     now?: number;
   } = {},
