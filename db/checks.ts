@@ -4,7 +4,7 @@
  * check failed. {@link claim} is that rule, for receipts that were there and for ones that come late.
  */
 
-import type { D1Database, D1PreparedStatement } from "@cloudflare/workers-types";
+import type { D1Database, D1PreparedStatement, D1Result } from "@cloudflare/workers-types";
 import { type AccountId, type JobId, jobIdFloor } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import { firstUnsettledWindow, WINDOW_MS } from "../core/windows.ts";
@@ -19,8 +19,10 @@ export type NewFailedCheck = Pick<FailedCheckRow, "job" | "name" | "daemon" | "m
 /** Receipts of one daemon and model, the first of which ended at `at`. */
 export type Subject = Pick<FailedCheckRow, "daemon" | "model" | "at">;
 
-const CONCERNED = `SELECT 1 AS found FROM json_each(?1) AS k CROSS JOIN failed_checks AS f
-  ON f.daemon = k.value->>0 AND f.model = k.value->>1 AND f.at >= k.value->>2 LIMIT 1`;
+const LOOKING = `EXISTS (SELECT 1 FROM failed_checks WHERE "cursor" < until)`;
+const CONCERN = `SELECT EXISTS (SELECT 1 FROM json_each(?1) AS k CROSS JOIN failed_checks AS f
+    ON f.daemon = k.value->>0 AND f.model = k.value->>1 AND f.at >= k.value->>2) AS late,
+  ${LOOKING} OR EXISTS (SELECT 1 FROM check_reversals WHERE state = 'due' AND next_at <= ?2) AS due`;
 // Receipts that can be in a window that is not settled were appended within its length and its delay: there, where the
 // least job stands, the looking through begins.
 const OPEN = `INSERT INTO failed_checks
@@ -49,9 +51,21 @@ function claim(source: string): string {
 const CLAIM_JOBS = claim("json_each(?2) AS k CROSS JOIN receipts AS r ON r.job = k.value");
 const CLAIM_SLICE = claim("(SELECT * FROM receipts WHERE job >= ?2 AND job < ?3) AS r");
 
-/** Asks whether a failed check may take any of these back: one look into an index for each subject, which finds nothing. */
-export function concernedBy(db: D1Database, subjects: readonly Subject[]): D1PreparedStatement {
-  return db.prepare(CONCERNED).bind(JSON.stringify(subjects.map(({ daemon, model, at }) => [daemon, model, at])));
+/** Whether a failed check may take receipts back that come now, and whether there is something to do for one anyway. */
+export interface Concern {
+  readonly late: boolean;
+  readonly due: boolean;
+}
+
+/** Asks for a {@link Concern}: a look into an index for each subject, and two into indexes that are empty. */
+export function askConcern(db: D1Database, subjects: readonly Subject[], now: number): D1PreparedStatement {
+  return db.prepare(CONCERN).bind(JSON.stringify(subjects.map(({ daemon, model, at }) => [daemon, model, at])), now);
+}
+
+/** What {@link askConcern} was answered. */
+export function concernOf(result: D1Result | undefined): Concern {
+  const [row] = (result?.results ?? []) as { late: number; due: number }[];
+  return { late: row?.late === 1, due: row?.due === 1 };
 }
 
 /** Adds failed checks, in the batch that appends their receipts. */
@@ -126,7 +140,7 @@ export async function keepTried(db: D1Database, tried: readonly Tried[]): Promis
   await db.prepare(KEEP).bind(JSON.stringify(values)).run();
 }
 
-const NEXT_AT = `SELECT EXISTS (SELECT 1 FROM failed_checks WHERE "cursor" < until) AS looking,
+const NEXT_AT = `SELECT ${LOOKING} AS looking,
   (SELECT min(next_at) FROM check_reversals WHERE state = 'due') AS next_at`;
 
 /** When there is something to do again; null when everything is done. */

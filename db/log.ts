@@ -8,7 +8,7 @@ import { asc, desc, eq, getTableColumns, lte } from "drizzle-orm";
 import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Rollup } from "../core/receipt/rollup.ts";
-import { concernedBy, type Subject } from "./checks.ts";
+import { askConcern, type Concern, concernOf, type Subject } from "./checks.ts";
 import { open } from "./client.ts";
 import { receipts, segments } from "./schema.ts";
 
@@ -61,19 +61,21 @@ export async function existingReceipts(db: D1Database, keys: readonly ReceiptKey
   return new Set(results.map(keyText));
 }
 
-/**
- * The log's size, those of some receipts that it has already, and whether a failed check may take any of their subjects
- * back: all of one moment.
- */
+/** The log's size, those of some receipts that it has already, and how failed checks concern them: all of one moment. */
 export async function readLog(
   db: D1Database,
   keys: readonly ReceiptKey[],
   subjects: readonly Subject[],
-): Promise<{ size: number; existing: Map<string, ReceiptRow>; concerned: boolean }> {
-  const [sizes, rows, checks] = await db.batch([db.prepare(SIZE), findExisting(db, keys), concernedBy(db, subjects)]);
+  now: number,
+): Promise<{ size: number; existing: Map<string, ReceiptRow>; concern: Concern }> {
+  const [sizes, rows, checks] = await db.batch([
+    db.prepare(SIZE),
+    findExisting(db, keys),
+    askConcern(db, subjects, now),
+  ]);
   const [last] = (sizes?.results ?? []) as { size: number }[];
   const existing = ((rows?.results ?? []) as ReceiptRow[]).map((row) => [keyText(row), row] as const);
-  return { size: last?.size ?? 0, existing: new Map(existing), concerned: (checks?.results ?? []).length > 0 };
+  return { size: last?.size ?? 0, existing: new Map(existing), concern: concernOf(checks) };
 }
 
 function findExisting(db: D1Database, keys: readonly ReceiptKey[]): D1PreparedStatement {

@@ -37,8 +37,8 @@ export interface Appended {
 }
 
 export interface AppendedReceipts extends Appended {
-  /** Whether one of them tells of a failed check or may be taken back by one, now or when they came first. */
-  readonly concerned: boolean;
+  /** Whether failed checks may have something to do now, because of these receipts or anyway. */
+  readonly checksDue: boolean;
 }
 
 /** Where the log is kept, and how long its receipts wait before they can be settled. */
@@ -54,20 +54,20 @@ export interface Log {
  * whole, and the same call again appends the rest.
  */
 export async function append(entries: readonly Entry[], log: Log, now: number): Promise<AppendedReceipts> {
-  if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [], concerned: false };
+  if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [], checksDue: false };
   const bodies = entries.map(({ body }) => body);
   const subjects = subjectsOf(bodies);
   const isFailure = checksOf(bodies).length > 0;
   for (let attempt = 0; attempt < LIMITS.appendAttempts; attempt++) {
-    const { size, existing, concerned: known } = await readLog(log.DB, bodies, subjects);
-    const concerned = known || isFailure;
+    const { size, existing, concern } = await readLog(log.DB, bodies, subjects, now);
+    const checksDue = isFailure || concern.late || concern.due;
     const { fresh, duplicates, poison } = sift(entries, existing);
-    if (fresh.length === 0) return { appended: 0, duplicates, poison, concerned };
-    const result = await write(fresh, { size, concerned: known }, log, now);
-    if (result === "written") return { appended: fresh.length, duplicates, poison, concerned };
+    if (fresh.length === 0) return { appended: 0, duplicates, poison, checksDue };
+    const result = await write(fresh, { size, late: concern.late }, log, now);
+    if (result === "written") return { appended: fresh.length, duplicates, poison, checksDue };
     if (result === "unfit") {
       const rest = await appendApart(fresh, log, now);
-      return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison], concerned };
+      return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison], checksDue };
     }
   }
   throw new Error(`other appenders were faster ${LIMITS.appendAttempts} times`);
@@ -81,7 +81,7 @@ async function appendApart(entries: readonly Entry[], log: Log, now: number): Pr
       appended: 0,
       duplicates: 0,
       poison: [{ item: only.receipt, reason: "a value does not fit the log's tables" }],
-      concerned: false,
+      checksDue: false,
     };
   }
   const middle = entries.length >> 1;
@@ -91,7 +91,7 @@ async function appendApart(entries: readonly Entry[], log: Log, now: number): Pr
     appended: first.appended + second.appended,
     duplicates: first.duplicates + second.duplicates,
     poison: [...first.poison, ...second.poison],
-    concerned: first.concerned || second.concerned,
+    checksDue: first.checksDue || second.checksDue,
   };
 }
 
@@ -116,7 +116,7 @@ export const OTHER_RECEIPT = "the log has another receipt of this job and number
 /** Writes one segment, or says why not: another appender was faster, or a value does not fit. Throws on anything else. */
 async function write(
   entries: readonly Entry[],
-  { size, concerned }: { readonly size: number; readonly concerned: boolean },
+  { size, late }: { readonly size: number; readonly late: boolean },
   log: Log,
   now: number,
 ): Promise<"written" | Exclude<Failure, "unknown">> {
@@ -140,7 +140,7 @@ async function write(
   const alongside = [
     ...(failed.length > 0 ? [openChecks(DB, failed, settlementDelayMs, now)] : []),
     // A check that failed meanwhile would have made the log longer: this segment's key would be taken.
-    ...(concerned ? [claimLate(DB, jobs, now)] : []),
+    ...(late ? [claimLate(DB, jobs, now)] : []),
   ];
   try {
     await appendSegment(DB, row, rows, window, sums, alongside);

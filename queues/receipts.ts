@@ -35,7 +35,7 @@ export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: numb
     const refused = [...poison, ...result.poison, ...journal.poison];
     // After the log, so that a failure there does not refuse the same receipts again each time the batch comes.
     await sendDeadLetters(refused, env, now);
-    if (result.concerned || poked) await pursueChecks(env, now);
+    if (result.checksDue || poked) await pursueChecks(env, now);
     batch.ackAll();
     return {
       appended: result.appended + journal.appended,

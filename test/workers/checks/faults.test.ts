@@ -156,6 +156,18 @@ it("brings the batch again where nobody could be told to go on", async () => {
   await expectAllBack();
 });
 
+it("goes on with the next receipts, whosever they are, where every word to go on was lost", async () => {
+  const away = { ACCOUNT: accountsWith(() => Promise.reject(new Error("away"))) };
+  await post.deliver([pack([...wrong, failing])], away);
+  post.sent.splice(0);
+  const honest = await served(both()[0], { daemon: "honest" });
+  await post.append([honest]);
+  expect(await shownChecks()).toMatchObject([{ state: "reversing", due: 3 }]);
+  vi.setSystemTime(Date.now() + 10_000);
+  await post.append([await served(both()[0], { daemon: "honest" })]);
+  expect(await shownChecks()).toMatchObject([{ state: "done", reversed: 3 }]);
+});
+
 /** D1 in which one call fails: before anything is done, or after it was done and before anybody hears of it. */
 function brokenAt(call: number, when: "before" | "after"): { DB: D1Database; calls: () => number } {
   let calls = 0;

@@ -13,8 +13,12 @@ import { bodyOf, idOf, signText, TEST_TERMS } from "../../support/receipts.ts";
 import { ADMIN, call, holdJob, openAccount, type TestAccount } from "../api/support.ts";
 import { deliver, jobOf, pack } from "../log/support.ts";
 
-/** In the middle of a window, which closes at 18:00; what is appended until 17:00 joins it. */
-export const START = Date.UTC(2026, 10, 25, 15);
+/**
+ * In the middle of a window; what is appended until an hour before its close joins it. Far in the future, so that no alarm
+ * that an object sets rings by itself.
+ */
+export const START = Date.UTC(2096, 10, 25, 15);
+export const CLOSE = Date.UTC(2096, 10, 25, 18);
 /** What every job costs: 100 + 1,000 tokens at the test's rate. */
 export const PRICE = 82_000;
 export const STARTER = 1_200_000;

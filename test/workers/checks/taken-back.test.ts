@@ -2,7 +2,6 @@
 
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it, vi } from "vitest";
-import { WINDOW_MS } from "../../../core/windows.ts";
 import { rollupsOf } from "../../../db/rollups.ts";
 import { signReceipt } from "../../../durable-objects/shared/receipt-queue.ts";
 import { type SignedReceipt, verifyReceipt } from "../../../protocol/receipt.ts";
@@ -12,6 +11,7 @@ import { auditLog, deliver, jobOf, pack, withBatches } from "../log/support.ts";
 import {
   accountsWith,
   available,
+  CLOSE,
   consumers,
   jobsOf,
   Post,
@@ -60,9 +60,7 @@ it("takes back exactly the daemon's receipts of that model, once each, and every
   const reversals = (await auditLog()).filter(({ body }) => body.includes('"n":1,'));
   expect(jobsOf(reversals)).toEqual(jobsOf(wrong));
   for (const receipt of reversals) expect(verifyReceipt(receipt)).toMatchObject({ ok: true });
-  const shares = (await rollupsOf(env.DB, 3 * WINDOW_MS + Date.UTC(2026, 10, 25))).filter(
-    ({ side, payee }) => side === "share" && payee === PROVIDER,
-  );
+  const shares = (await rollupsOf(env.DB, CLOSE)).filter(({ side, payee }) => side === "share" && payee === PROVIDER);
   // Six jobs were charged, three remain.
   expect(shares.map(({ millicredits, receipts }) => [millicredits, receipts])).toEqual([[(3 * PRICE * 95) / 100, 9]]);
   expect((await callWith({}, "/api/v1/invariants")).json).toMatchObject({ ok: true });
@@ -167,13 +165,12 @@ it("counts each receipt for the first check that failed after it, and takes it b
 
 it("leaves what is settled, which is decided when the failing receipt is appended", async () => {
   const [first] = both();
-  const close = Date.UTC(2026, 10, 25, 18);
   const settled = await served(first);
   await post.append([settled]);
-  vi.setSystemTime(close - 3_600_000 + 1);
+  vi.setSystemTime(CLOSE - 3_600_000 + 1);
   const open = await served(first);
   await post.append([open]);
-  vi.setSystemTime(close);
+  vi.setSystemTime(CLOSE);
   await post.append([await served(first, { failed: "digest" })]);
   expect(await takenBack(first)).toEqual(jobsOf([open]));
 });
@@ -182,7 +179,7 @@ it("still takes back what was not settled then, however long its account is away
   const [first] = both();
   const open = await served(first);
   await post.append([open]);
-  vi.setSystemTime(Date.UTC(2026, 10, 25, 18) - 1_000);
+  vi.setSystemTime(CLOSE - 1_000);
   const away = { ACCOUNT: accountsWith(() => Promise.reject(new Error("away"))) };
   await post.deliver([pack([await served(first, { failed: "digest" })])], away);
   expect(await takenBack(first)).toEqual([]);
