@@ -120,7 +120,7 @@ const bodies = [{}, slice, failed, { ...slice, ...failed }].map((more) => object
 export function isReceiptBody(value: unknown, text: string): boolean {
   // With its keys in order JSON.stringify writes what RFC 8785 does, except that it escapes half of a surrogate pair,
   // which has no canonical form.
-  return bodies.some((body) => body(value)) && JSON.stringify(value) === text && !text.includes("\ud");
+  return bodies.some((body) => body(value)) && JSON.stringify(value) === text && !text.includes("\\ud");
 }
 
 /** Whether a value that came as JSON is a signed receipt. Its body is not looked into. */

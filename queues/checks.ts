@@ -20,6 +20,7 @@ import {
   type Tried,
 } from "../db/checks.ts";
 import { emit, emitError } from "../durable-objects/shared/events.ts";
+import { holderOf } from "../durable-objects/shared/holder.ts";
 import { retrying } from "../durable-objects/shared/retry.ts";
 import { edgeKeyOf } from "../durable-objects/shared/settings.ts";
 import type { ReverseResult } from "../protocol/internal/account.ts";
@@ -27,7 +28,7 @@ import type { ChecksMessage } from "../protocol/internal/queue.ts";
 import { pseudonymUnder } from "../protocol/pseudonym.ts";
 import { retryDelaySeconds } from "./retry.ts";
 
-export type ChecksEnv = Pick<Env, "DB" | "ACCOUNT" | "RECEIPTS" | "EDGE_KEY">;
+export type ChecksEnv = Pick<Env, "DB" | "ACCOUNT" | "ACCOUNT_SLICE" | "RECEIPTS" | "EDGE_KEY">;
 
 /**
  * Does what is due now, as much as one event may, and sees to it that somebody comes back for the rest. Throws where that
@@ -79,7 +80,7 @@ async function reverse(env: ChecksEnv, reversal: DueReversal, now: number): Prom
   const command = { job, reason: reversalReason(name), by: [reversedBy(name)] };
   try {
     const result = await retrying<ReverseResult>(
-      async () => await env.ACCOUNT.getByName(account as AccountId).reverse(command),
+      async () => await holderOf(env, account as AccountId, job).reverse(command),
     );
     if (result.type === "refused") {
       emit("check_reversal_refused", { failed, job, code: result.refusal.code });

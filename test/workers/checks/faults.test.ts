@@ -178,20 +178,19 @@ function brokenAt(call: number, when: "before" | "after"): { DB: D1Database; cal
     if (fails) throw new Error("the answer was lost");
     return result;
   };
-  const watch = (statement: D1PreparedStatement): D1PreparedStatement => {
-    const { first, all, run, bind } = statement;
-    return Object.assign(statement, {
-      first: (...args: []) => breaking(() => first.apply(statement, args)),
-      all: () => breaking(() => all.call(statement)),
-      run: () => breaking(() => run.call(statement)),
-      bind: (...values: unknown[]) => watch(bind.apply(statement, values)),
+  const watch = (statement: D1PreparedStatement): D1PreparedStatement =>
+    new Proxy(statement, {
+      get(target, name) {
+        const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+        if (name === "bind") return (...values: unknown[]) => watch(target.bind(...values));
+        if (name === "statement" || typeof method !== "function") return method;
+        return (...args: unknown[]) => breaking(async () => await Reflect.apply(method, target, args));
+      },
     });
-  };
   const DB = new Proxy(env.DB, {
     get(target, name) {
       if (name === "prepare") return (sql: string) => watch(target.prepare(sql));
-      if (name === "batch")
-        return (statements: D1PreparedStatement[]) => breaking(() => target.batch(statements) as Promise<unknown>);
+      if (name === "batch") return (statements: D1PreparedStatement[]) => breaking(() => target.batch(statements));
       const value: unknown = Reflect.get(target, name);
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
     },

@@ -96,7 +96,9 @@ export async function served(consumer: TestAccount, options: Served = {}): Promi
 
 /** Two consumers with 1,200 credits each. */
 export async function consumers(): Promise<[TestAccount, TestAccount]> {
-  return [await openAccount("ada"), await openAccount("ben")];
+  // Others each time, so that nothing of an earlier test is theirs.
+  const test = crypto.randomUUID();
+  return [await openAccount(`ada-${test}`), await openAccount(`ben-${test}`)];
 }
 
 export async function available({ key }: TestAccount): Promise<number> {

@@ -2,10 +2,14 @@
 
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it, vi } from "vitest";
+import { newJobId } from "../../../core/ids.ts";
+import { receiptText } from "../../../core/receipt/body.ts";
 import { rollupsOf } from "../../../db/rollups.ts";
 import { signReceipt } from "../../../durable-objects/shared/receipt-queue.ts";
 import { type SignedReceipt, verifyReceipt } from "../../../protocol/receipt.ts";
-import { keyOf } from "../../support/receipts.ts";
+import { pseudonymOf } from "../../../workers/auth.ts";
+import { configOf } from "../../../workers/config.ts";
+import { bodyOf, keyOf, signText } from "../../support/receipts.ts";
 import { callWith, openAccount, type TestAccount } from "../api/support.ts";
 import { auditLog, deliver, jobOf, pack, withBatches } from "../log/support.ts";
 import {
@@ -238,4 +242,23 @@ it("costs a batch of good receipts no call: two D1 batches, no account, no messa
   const { summary } = await deliver([pack(good)], { DB: only, ACCOUNT, now: START + 60_000 });
   expect(summary).toMatchObject({ appended: 2, error: null });
   expect([calls, post.sent]).toEqual([2, []]);
+});
+
+it("asks the slice of an account that has the job's hold", async () => {
+  const [first] = both();
+  const asked: unknown[] = [];
+  const reverse = (name: string) => (command: { readonly job: string }) => {
+    asked.push([name, command.job]);
+    return Promise.resolve({ type: "reversed", seq: 7, body: '{"reversal":{"by":["check:digest"]}}' });
+  };
+  const ACCOUNT_SLICE = {
+    getByName: (name: string) => ({ reverse: reverse(name) }),
+  } as unknown as Env["ACCOUNT_SLICE"];
+  const job = newJobId(Date.now(), crypto.getRandomValues(new Uint8Array(10)), 3);
+  const facts = { job, times: { queued: START, dispatched: START, first_token: START, completed: START } };
+  const consumer = pseudonymOf(first.account, configOf(env));
+  const sliced = signText(receiptText(bodyOf({ daemon: "liar", facts: { ...facts, consumer } })));
+  await post.append([sliced, await served(first, { failed: "digest" })], { ACCOUNT_SLICE });
+  expect(asked).toEqual([[`${first.account}/3`, job]]);
+  expect(await shownChecks()).toMatchObject([{ state: "done", reversed: 1 }]);
 });

@@ -41,6 +41,7 @@ export async function deliver(
     SEGMENTS?: R2Bucket;
     DEAD_LETTERS?: Queue;
     ACCOUNT?: Env["ACCOUNT"];
+    ACCOUNT_SLICE?: Env["ACCOUNT_SLICE"];
     TOLLMILL_PARAMETERS?: string;
     now?: number;
   } = {},
