@@ -151,6 +151,15 @@ export const LIMITS = {
   queueRetrySeconds: 10,
   /** … and at the latest after the longest delay that queues allow. */
   queueRetryMaxSeconds: 43_200,
+  /** Receipts that are looked through for failed checks at once, some 50 ms of D1, and those that are taken back at once … */
+  checkLookRows: 10_000,
+  checkReversals: 64,
+  /** … and rounds of both after one batch of the queue: at most 500 calls of accounts, where a Worker may have a thousand. */
+  checkRounds: 8,
+  /** A receipt that could not be taken back now is tried again after this long at the latest. */
+  checkRetrySeconds: 3_600,
+  /** Accounts without a row that are listed at once: 10 ms of hashing. */
+  listedAccounts: 500,
   /** How often the log's appender reads again after another one was faster; `max_concurrency = 1` makes that rare. */
   appendAttempts: 5,
   /** Rows of one json_each parameter: a slim row is at most 1.6 KB of JSON, and a bound text may have at most 2 MB. */

@@ -4,6 +4,14 @@
 export const WINDOW_MS = 6 * 3_600_000;
 
 /**
+ * The first window that is not settled at a time. A window is settled from its close on; what says so is this function
+ * alone, so that whatever takes receipts back and whatever closes windows agree.
+ */
+export function firstUnsettledWindow(now: number): number {
+  return (Math.floor(now / WINDOW_MS) + 1) * WINDOW_MS;
+}
+
+/**
  * The window that a receipt joins when it is appended: the first close at least `settlementDelayMs` ◆ later. A window is
  * named by its close, in milliseconds since 1970. Throws a RangeError for a time or delay that is no whole number ≥ 0.
  */

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { REVERSAL_STATES } from "../protocol/network/reversals.ts";
+import { type ChecksFlags, listChecks } from "./commands/checks.ts";
 import type { AdminFlags, Context } from "./commands/context.ts";
 import {
   type ApproveFlags,
@@ -19,6 +20,13 @@ export function addAdmin(program: Command, context: Context, done: (code: ExitCo
     .command("admin")
     .description("what operators of a network do")
     .option("--key <key>", "an operator's key (TOLLMILL_ADMIN_KEY; else that of the local network of this folder)");
+  admin
+    .command("checks")
+    .description("the checks that daemons failed, and what was taken back for it, newest first")
+    .option("--open", "only those that are not done")
+    .action(async (_flags, command: Command) => {
+      done(await listChecks(context, command.optsWithGlobals<ChecksFlags>()));
+    });
   const reversals = admin.command("reversals").description("taking receipts back, which needs two operators");
   reversals
     .command("list")

@@ -8,6 +8,7 @@ import { asc, desc, eq, getTableColumns, lte } from "drizzle-orm";
 import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Rollup } from "../core/receipt/rollup.ts";
+import { askConcern, type Concern, concernOf, type Subject } from "./checks.ts";
 import { open } from "./client.ts";
 import { receipts, segments } from "./schema.ts";
 
@@ -60,15 +61,21 @@ export async function existingReceipts(db: D1Database, keys: readonly ReceiptKey
   return new Set(results.map(keyText));
 }
 
-/** The log's size and those of some receipts that it has already, both of one moment. */
+/** The log's size, those of some receipts that it has already, and how failed checks concern them: all of one moment. */
 export async function readLog(
   db: D1Database,
   keys: readonly ReceiptKey[],
-): Promise<{ size: number; existing: Map<string, ReceiptRow> }> {
-  const [sizes, rows] = await db.batch([db.prepare(SIZE), findExisting(db, keys)]);
+  subjects: readonly Subject[],
+  now: number,
+): Promise<{ size: number; existing: Map<string, ReceiptRow>; concern: Concern }> {
+  const [sizes, rows, checks] = await db.batch([
+    db.prepare(SIZE),
+    findExisting(db, keys),
+    askConcern(db, subjects, now),
+  ]);
   const [last] = (sizes?.results ?? []) as { size: number }[];
   const existing = ((rows?.results ?? []) as ReceiptRow[]).map((row) => [keyText(row), row] as const);
-  return { size: last?.size ?? 0, existing: new Map(existing) };
+  return { size: last?.size ?? 0, existing: new Map(existing), concern: concernOf(checks) };
 }
 
 function findExisting(db: D1Database, keys: readonly ReceiptKey[]): D1PreparedStatement {
@@ -76,7 +83,7 @@ function findExisting(db: D1Database, keys: readonly ReceiptKey[]): D1PreparedSt
 }
 
 /**
- * Appends a segment with its receipts' rows, in its order, and their sums, all or nothing. Throws what D1 throws:
+ * Appends a segment with its receipts' rows, in its order, their sums, and what `alongside` writes, all or nothing. Throws what D1 throws:
  * {@link failureOf} tells a racing appender (the segment's first index or a receipt is taken) from a row that does not fit.
  */
 export async function appendSegment(
@@ -85,17 +92,19 @@ export async function appendSegment(
   rows: readonly SegmentReceipt[],
   window: number,
   rollups: readonly Rollup[],
+  alongside: readonly D1PreparedStatement[] = [],
 ): Promise<void> {
+  const { first_index, count, hash, bytes, at, least_job } = segment;
   const statements = [
     db
-      .prepare("INSERT INTO segments (first_index, count, hash, bytes, at) VALUES (?1, ?2, ?3, ?4, ?5)")
-      .bind(segment.first_index, segment.count, segment.hash, segment.bytes, segment.at),
+      .prepare("INSERT INTO segments (first_index, count, hash, bytes, at, least_job) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .bind(first_index, count, hash, bytes, at, least_job),
   ];
   const { jsonRows } = LIMITS;
   for (let start = 0; start < rows.length; start += jsonRows) {
     const values = rows.slice(start, start + jsonRows).map((row) => COLUMNS.map((name) => row[name]));
-    const first = segment.first_index + start;
-    statements.push(db.prepare(INSERT_RECEIPTS).bind(JSON.stringify(values), first, segment.first_index, window));
+    const first = first_index + start;
+    statements.push(db.prepare(INSERT_RECEIPTS).bind(JSON.stringify(values), first, first_index, window));
   }
   for (let start = 0; start < rollups.length; start += jsonRows) {
     const values = rollups
@@ -103,7 +112,7 @@ export async function appendSegment(
       .map((rollup) => [...ROLLUP_KEY, ...ROLLUP_SUMS].map((name) => rollup[name]));
     statements.push(db.prepare(ADD_ROLLUPS).bind(JSON.stringify(values)));
   }
-  await db.batch(statements);
+  await db.batch([...statements, ...alongside]);
 }
 
 /** A job's receipts in order of n, each with the name of the segment in R2 that holds it. */

@@ -7,12 +7,13 @@
  */
 
 import { sql } from "drizzle-orm";
-import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { check, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { Backing } from "../core/account/lots.ts";
-import type { AccountId, JobId } from "../core/ids.ts";
+import type { AccountId, JobId, Pseudonym } from "../core/ids.ts";
 import type { Lane } from "../core/lanes.ts";
 import type { Outcome } from "../core/outcome.ts";
 import type { Quantization } from "../core/pricing.ts";
+import type { CheckName } from "../core/receipt/checks.ts";
 import type { Side } from "../core/receipt/rollup.ts";
 import type { Millicredits, NanoUsd } from "../core/units.ts";
 import type { CatalogModel } from "../protocol/catalog.ts";
@@ -109,6 +110,8 @@ export const segments = sqliteTable(
     bytes: integer().notNull(),
     /** When it was appended. */
     at: integer().notNull(),
+    /** The least job id of its receipts, so that whoever looks for receipts of late knows where in their key to begin. */
+    least_job: text().notNull().default(""),
   },
   (table) => [
     check("segments_first_index", sql`${table.first_index} >= 0`),
@@ -212,6 +215,69 @@ export const journalTotals = sqliteTable("journal_totals", {
   amount: integer().notNull(),
   entries: integer().notNull(),
 });
+
+/** Accounts by the names that receipts call consumers by: what is only known to the network. WITHOUT ROWID. */
+export const accounts = sqliteTable(
+  "accounts",
+  {
+    id: text().$type<AccountId>().primaryKey(),
+    pseudonym: text().$type<Pseudonym>().notNull(),
+    opened_at: integer().notNull(),
+  },
+  (table) => [uniqueIndex("accounts_pseudonym").on(table.pseudonym)],
+);
+
+/**
+ * Checks that a daemon failed, each by the job whose receipt says so and written with that receipt. Of receipts that were
+ * there before, those from `cursor` to `until` are still to be looked through, in order of their jobs. WITHOUT ROWID.
+ */
+export const failedChecks = sqliteTable(
+  "failed_checks",
+  {
+    job: text().$type<JobId>().primaryKey(),
+    name: text().$type<CheckName>().notNull(),
+    daemon: text().notNull(),
+    model: text().notNull(),
+    provider: text().notNull(),
+    /** When the job ended: what ended until then and is not settled is taken back. */
+    at: integer().notNull(),
+    opened_at: integer().notNull(),
+    /** The first window that was not settled then. */
+    unsettled_from: integer().notNull(),
+    cursor: text().notNull(),
+    until: text().notNull(),
+  },
+  (table) => [
+    index("failed_checks_daemon").on(table.daemon, table.model, table.at, table.job),
+    index("failed_checks_looking").on(table.cursor).where(sql`${table.cursor} < ${table.until}`),
+  ],
+);
+
+/** Receipts that failed checks take back, one row a receipt, whichever checks it would be. WITHOUT ROWID. */
+export const checkReversals = sqliteTable(
+  "check_reversals",
+  {
+    job: text().$type<JobId>().primaryKey(),
+    /** The first check that its daemon failed in this model from its end on. */
+    failed: text().$type<JobId>().notNull(),
+    consumer: text().$type<Pseudonym>().notNull(),
+    nano_usd: integer().$type<NanoUsd>().notNull(),
+    millicredits: integer().$type<Millicredits>().notNull(),
+    state: text().$type<"due" | "reversed" | "already_reversed" | "refused">().notNull(),
+    /** How often it was tried in vain, and when it is tried next. */
+    tries: integer().notNull().default(0),
+    next_at: integer().notNull(),
+    /** The reversal's entry in the account's chain; the code of what stood against it. */
+    seq: integer(),
+    refusal: text(),
+  },
+  (table) => [
+    index("check_reversals_failed").on(table.failed),
+    index("check_reversals_due").on(table.next_at).where(sql`${table.state} = 'due'`),
+    check("check_reversals_state", sql`${table.state} IN ('due', 'reversed', 'already_reversed', 'refused')`),
+    check("check_reversals_amounts", sql`${table.nano_usd} > 0`),
+  ],
+);
 
 /** What could not be appended, by the SHA-256 of the item. WITHOUT ROWID. */
 export const deadLetters = sqliteTable("dead_letters", {

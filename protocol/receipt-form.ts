@@ -10,6 +10,7 @@ import { LANES, ROLES } from "../core/lanes.ts";
 import { OUTCOMES } from "../core/outcome.ts";
 import { QUANTIZATION_TENTHS } from "../core/pricing.ts";
 import { RECEIPT_VERSION } from "../core/receipt/body.ts";
+import { CLAIM_CHECKS } from "../core/receipt/checks.ts";
 import { MAX_AMOUNT } from "../core/units.ts";
 
 type Test = (value: unknown) => boolean;
@@ -110,14 +111,16 @@ const fields = {
   seq: positive,
   previous: hash,
 };
-const body = object(fields);
-const slicedBody = object({ ...fields, slice: whole(1, MOST_SLICES) });
+const slice = { slice: whole(1, MOST_SLICES) };
+const failed = { failed_check: oneOf(CLAIM_CHECKS) };
+/** The bodies that a receipt may have, the usual one first. */
+const bodies = [{}, slice, failed, { ...slice, ...failed }].map((more) => object({ ...fields, ...more }));
 
 /** Whether a value is a receipt's body and `text`, from which JSON.parse made it, is its canonical text (RFC 8785). */
 export function isReceiptBody(value: unknown, text: string): boolean {
   // With its keys in order JSON.stringify writes what RFC 8785 does, except that it escapes half of a surrogate pair,
   // which has no canonical form.
-  return (body(value) || slicedBody(value)) && JSON.stringify(value) === text && !text.includes("\\ud");
+  return bodies.some((body) => body(value)) && JSON.stringify(value) === text && !text.includes("\\ud");
 }
 
 /** Whether a value that came as JSON is a signed receipt. Its body is not looked into. */

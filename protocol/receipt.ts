@@ -14,6 +14,7 @@ import { OUTCOMES } from "../core/outcome.ts";
 import { floorPerThousand, perThousand } from "../core/pricing.ts";
 import { RECEIPT_VERSION, type ReceiptBody, receiptBytes } from "../core/receipt/body.ts";
 import { canonicalText, hashText } from "../core/receipt/canonical.ts";
+import { CLAIM_CHECKS } from "../core/receipt/checks.ts";
 import { claimBytes } from "../core/receipt/claim.ts";
 import { type Payees, splitCharge } from "../core/split.ts";
 import { type Millicredits, type NanoUsd, nanoUsd, type Peg, sum, toMillicreditsCeil } from "../core/units.ts";
@@ -78,6 +79,7 @@ export const receiptBody = z.strictObject({
   ),
   digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
   claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),
+  failed_check: z.enum(CLAIM_CHECKS).optional(),
   seq: positive,
   slice: z.int().min(1).max(MOST_SLICES).optional(),
   previous: hash,
@@ -201,10 +203,15 @@ function verifyNetworkSignature(text: string, signatureText: string, key: string
 type Add = (name: Check["name"], ok: boolean, detail: string) => void;
 
 function checkClaim(body: ReceiptBody, add: Add): void {
-  const { claim, job, fence, daemon, model, digest, outcome } = body;
+  const { claim, job, fence, daemon, model, digest, outcome, failed_check: failed } = body;
   if (claim === null) {
     const needed = outcome === "completed" || body.charge.nano_usd !== 0;
-    add("claim_signature", !needed, needed ? "a charged job needs its daemon's claim" : "no claim, and none is needed");
+    const none = failed === undefined ? "no claim, and none is needed" : `the claim failed the ${failed} check`;
+    add("claim_signature", !needed, needed ? "a charged job needs its daemon's claim" : none);
+    return;
+  }
+  if (failed !== undefined) {
+    add("claim_signature", false, `a claim that failed the ${failed} check is none`);
     return;
   }
   const publicKey = parseDaemonId(daemon);

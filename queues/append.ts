@@ -6,10 +6,13 @@
  * indexes are dense and nothing is counted twice, without a lock and without a marker row.
  */
 
+import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
+import { failedCheckOf } from "../core/receipt/checks.ts";
 import { type Rollup, rollUp } from "../core/receipt/rollup.ts";
 import { windowOf } from "../core/windows.ts";
+import { claimLate, type NewFailedCheck, openChecks, type Subject } from "../db/checks.ts";
 import { type Failure, failureOf } from "../db/failure.ts";
 import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt } from "../db/log.ts";
 import type { SignedReceipt } from "../protocol/receipt.ts";
@@ -33,6 +36,11 @@ export interface Appended {
   readonly poison: readonly Poison[];
 }
 
+export interface AppendedReceipts extends Appended {
+  /** Whether failed checks may have something to do now, because of these receipts or anyway. */
+  readonly checksDue: boolean;
+}
+
 /** Where the log is kept, and how long its receipts wait before they can be settled. */
 export interface Log {
   readonly DB: D1Database;
@@ -45,33 +53,35 @@ export interface Log {
  * tables come back as poison. Throws on anything else; then at worst some of the entries were appended, each of them
  * whole, and the same call again appends the rest.
  */
-export async function append(entries: readonly Entry[], log: Log, now: number): Promise<Appended> {
-  if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [] };
+export async function append(entries: readonly Entry[], log: Log, now: number): Promise<AppendedReceipts> {
+  if (entries.length === 0) return { appended: 0, duplicates: 0, poison: [], checksDue: false };
+  const bodies = entries.map(({ body }) => body);
+  const subjects = subjectsOf(bodies);
+  const isFailure = checksOf(bodies).length > 0;
   for (let attempt = 0; attempt < LIMITS.appendAttempts; attempt++) {
-    const { size, existing } = await readLog(
-      log.DB,
-      entries.map(({ body }) => body),
-    );
+    const { size, existing, concern } = await readLog(log.DB, bodies, subjects, now);
+    const checksDue = isFailure || concern.late || concern.due;
     const { fresh, duplicates, poison } = sift(entries, existing);
-    if (fresh.length === 0) return { appended: 0, duplicates, poison };
-    const result = await write(fresh, size, log, now);
-    if (result === "written") return { appended: fresh.length, duplicates, poison };
+    if (fresh.length === 0) return { appended: 0, duplicates, poison, checksDue };
+    const result = await write(fresh, { size, late: concern.late }, log, now);
+    if (result === "written") return { appended: fresh.length, duplicates, poison, checksDue };
     if (result === "unfit") {
       const rest = await appendApart(fresh, log, now);
-      return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison] };
+      return { ...rest, duplicates: duplicates + rest.duplicates, poison: [...poison, ...rest.poison], checksDue };
     }
   }
   throw new Error(`other appenders were faster ${LIMITS.appendAttempts} times`);
 }
 
 /** Appends halves by themselves, down to single entries: the one that does not fit is found, its neighbours get in. */
-async function appendApart(entries: readonly Entry[], log: Log, now: number): Promise<Appended> {
+async function appendApart(entries: readonly Entry[], log: Log, now: number): Promise<AppendedReceipts> {
   const [only] = entries;
   if (only !== undefined && entries.length === 1) {
     return {
       appended: 0,
       duplicates: 0,
       poison: [{ item: only.receipt, reason: "a value does not fit the log's tables" }],
+      checksDue: false,
     };
   }
   const middle = entries.length >> 1;
@@ -81,6 +91,7 @@ async function appendApart(entries: readonly Entry[], log: Log, now: number): Pr
     appended: first.appended + second.appended,
     duplicates: first.duplicates + second.duplicates,
     poison: [...first.poison, ...second.poison],
+    checksDue: first.checksDue || second.checksDue,
   };
 }
 
@@ -105,7 +116,7 @@ export const OTHER_RECEIPT = "the log has another receipt of this job and number
 /** Writes one segment, or says why not: another appender was faster, or a value does not fit. Throws on anything else. */
 async function write(
   entries: readonly Entry[],
-  size: number,
+  { size, late }: { readonly size: number; readonly late: boolean },
   log: Log,
   now: number,
 ): Promise<"written" | Exclude<Failure, "unknown">> {
@@ -121,15 +132,44 @@ async function write(
     return { ...slim(body), offset, length };
   });
   const { hash, bytes } = segment;
-  const row = { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now };
+  const jobs = rows.map(({ job }) => job as JobId);
+  // Text order is the order of time.
+  const least_job = jobs.reduce((least, job) => (job < least ? job : least));
+  const row = { first_index: size, count: entries.length, hash, bytes: bytes.length, at: now, least_job };
+  const failed = checksOf(entries.map(({ body }) => body));
+  const alongside = [
+    ...(failed.length > 0 ? [openChecks(DB, failed, settlementDelayMs, now)] : []),
+    // A check that failed meanwhile would have made the log longer: this segment's key would be taken.
+    ...(late ? [claimLate(DB, jobs, now)] : []),
+  ];
   try {
-    await appendSegment(DB, row, rows, window, sums);
+    await appendSegment(DB, row, rows, window, sums, alongside);
   } catch (error) {
     const failure = failureOf(error);
     if (failure === "unknown") throw error;
     return failure;
   }
   return "written";
+}
+
+/** The checks that some receipts say were failed. */
+function checksOf(bodies: readonly ReceiptBody[]): NewFailedCheck[] {
+  return bodies.flatMap((body) => {
+    const name = failedCheckOf(body);
+    const { job, daemon, model, provider, times } = body;
+    return name === null ? [] : [{ job, name, daemon, model, provider, at: times.completed }];
+  });
+}
+
+/** Each daemon and model among some receipts, with when the first of theirs ended. */
+function subjectsOf(bodies: readonly ReceiptBody[]): Subject[] {
+  const subjects = new Map<string, Subject>();
+  for (const { daemon, model, times } of bodies) {
+    const key = `${daemon} ${model}`;
+    const before = subjects.get(key)?.at ?? Number.POSITIVE_INFINITY;
+    if (times.completed < before) subjects.set(key, { daemon, model, at: times.completed });
+  }
+  return [...subjects.values()];
 }
 
 /** The sums of entries, or null where one of them is more than an amount may be. */

@@ -2,9 +2,10 @@
 
 import { keyText } from "../db/log.ts";
 import { parametersOf } from "../durable-objects/shared/settings.ts";
-import { journalMessage, receiptsMessage } from "../protocol/internal/queue.ts";
+import { checksMessage, journalMessage, receiptsMessage } from "../protocol/internal/queue.ts";
 import { append, type Entry, OTHER_RECEIPT, type Poison } from "./append.ts";
 import { checkReceipt, type Network, networkOf } from "./check.ts";
+import { type ChecksEnv, pursueChecks } from "./checks.ts";
 import { sendDeadLetters } from "./dead-letters.ts";
 import { appendEntries } from "./journal.ts";
 import { retryLater } from "./retry.ts";
@@ -18,7 +19,7 @@ export interface ReceiptsSummary {
   readonly error: string | null;
 }
 
-type LogEnv = Pick<Env, "DB" | "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" | "NETWORK_SEED">;
+type LogEnv = ChecksEnv & Pick<Env, "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" | "NETWORK_SEED">;
 
 /**
  * Appends a batch. What is refused goes to the dead letters by itself and its neighbours get through. On any failure of
@@ -27,13 +28,14 @@ type LogEnv = Pick<Env, "DB" | "SEGMENTS" | "DEAD_LETTERS" | "TOLLMILL_NETWORK" 
 export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: number): Promise<ReceiptsSummary> {
   try {
     const network = await networkOf(env);
-    const { entries, others, duplicates, poison } = await read(batch, network);
+    const { entries, others, duplicates, poison, poked } = await read(batch, network);
     const { settlementDelayMs } = parametersOf(env);
     const result = await append(entries, { DB: env.DB, SEGMENTS: env.SEGMENTS, settlementDelayMs }, now);
     const journal = await appendEntries(others, env.DB);
     const refused = [...poison, ...result.poison, ...journal.poison];
     // After the log, so that a failure there does not refuse the same receipts again each time the batch comes.
     await sendDeadLetters(refused, env, now);
+    if (result.checksDue || poked) await pursueChecks(env, now);
     batch.ackAll();
     return {
       appended: result.appended + journal.appended,
@@ -46,20 +48,22 @@ export async function handleReceipts(batch: MessageBatch, env: LogEnv, now: numb
   }
 }
 
-/** Reads a batch into receipts of different keys and other entries, both in order of arrival. */
+/** Reads a batch into receipts of different keys and other entries, both in order of arrival; `poked` as a poke was there. */
 async function read(
   batch: MessageBatch,
   network: Network,
-): Promise<{ entries: Entry[]; others: unknown[]; duplicates: number; poison: Poison[] }> {
+): Promise<{ entries: Entry[]; others: unknown[]; duplicates: number; poison: Poison[]; poked: boolean }> {
   const entries = new Map<string, Entry>();
   const others: unknown[] = [];
   const poison: Poison[] = [];
   let duplicates = 0;
+  let poked = false;
   for (const { body: content } of batch.messages) {
     const message = receiptsMessage.safeParse(content);
     if (!message.success) {
       const journal = journalMessage.safeParse(content);
       if (journal.success) others.push(...journal.data.entries);
+      else if (checksMessage.safeParse(content).success) poked = true;
       else poison.push({ item: content, reason: "a message of an unknown version or form" });
       continue;
     }
@@ -77,5 +81,5 @@ async function read(
       else poison.push({ item: receipt, reason: OTHER_RECEIPT });
     }
   }
-  return { entries: [...entries.values()], others, duplicates, poison };
+  return { entries: [...entries.values()], others, duplicates, poison, poked };
 }

@@ -1,15 +1,14 @@
 /** Who asks: API keys, operators' keys, and the names that accounts have in public. Touches no object. */
 
-import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { refuse } from "../core/errors.ts";
-import { type AccountId, base62, type Pseudonym } from "../core/ids.ts";
+import type { AccountId, Pseudonym } from "../core/ids.ts";
 import { type ApiKey, parseApiKey } from "../protocol/api-key.ts";
 import type { Answer } from "../protocol/internal/account.ts";
+import { pseudonymUnder } from "../protocol/pseudonym.ts";
 import type { Config } from "./config.ts";
 
-const PSEUDONYM_DOMAIN = "tollmill/pseudonym/v1";
 /** Pseudonyms kept in memory: 44 characters each, so well under a mebibyte. */
 const KNOWN_PSEUDONYMS = 4_096;
 
@@ -65,16 +64,11 @@ function bearer(authorization: string | null | undefined): string | null {
   return /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? null;
 }
 
-/** HMAC-SHA-256 under the edge's key; the domain keeps one use from ever standing for another. */
-export function edgeMac(edgeKey: Uint8Array, domain: string, text: string): Uint8Array {
-  return hmac(sha256, edgeKey, utf8ToBytes(`${domain}\n${text}`));
-}
-
 /** What receipts call an account: only the network can tie it to the account's id. */
 export function pseudonymOf(account: AccountId, config: Config): Pseudonym {
   const known = pseudonyms.get(account);
   if (known !== undefined) return known;
-  const name = base62(edgeMac(config.edgeKey, PSEUDONYM_DOMAIN, account).subarray(0, 16)) as Pseudonym;
+  const name = pseudonymUnder(config.edgeKey, account);
   if (pseudonyms.size >= KNOWN_PSEUDONYMS) pseudonyms.clear();
   pseudonyms.set(account, name);
   return name;

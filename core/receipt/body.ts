@@ -9,6 +9,7 @@ import { floorPerThousand, perThousand, type Quantization, type Terms, type Toke
 import { type ChargePart, type Payees, type SplitLine, splitCharge } from "../split.ts";
 import { type Millicredits, type NanoUsd, sum, toMillicreditsCeil } from "../units.ts";
 import { canonicalText, signedBytes } from "./canonical.ts";
+import type { ClaimCheck } from "./checks.ts";
 import type { Digests } from "./claim.ts";
 
 export const RECEIPT_VERSION = "tollmill/receipt/v1";
@@ -45,6 +46,8 @@ export interface JobFacts {
   readonly digest: Digests;
   /** What the daemon claimed, with its signature in base64url; null when it sent no claim. */
   readonly claim: { readonly usage: Tokens; readonly signature: string } | null;
+  /** The check that the daemon's claim failed, where it failed one; receipts of before this was told leave it out. */
+  readonly failed_check?: ClaimCheck;
   readonly payees: Payees;
 }
 
@@ -106,6 +109,7 @@ export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: 
     consumer: facts.consumer,
     daemon: facts.daemon,
     digest: { request: digest.request, response: digest.response, salt: digest.salt },
+    ...(facts.failed_check === undefined ? {} : { failed_check: facts.failed_check }),
     fence: facts.fence,
     job: facts.job,
     lane: facts.lane,

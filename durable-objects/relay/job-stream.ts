@@ -5,6 +5,7 @@ import type { Parameters } from "../../core/parameters.ts";
 import type { Tokens } from "../../core/pricing.ts";
 import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
 import { hexToBytes } from "../../core/receipt/canonical.ts";
+import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { ResponseDigest } from "../../core/receipt/digest.ts";
 import type { Frame } from "../../protocol/daemon/frames.ts";
 import type { Done, RelayMessage } from "../../protocol/daemon/messages.ts";
@@ -17,7 +18,7 @@ import { emitError } from "../shared/events.ts";
 import type { AnswerSink } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
 import { CAUSED_BY_REQUEST, type Cut, deadlineOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
-import { factsOf, isClaimGood, type Observed, usageOf } from "./settlement.ts";
+import { factsOf, failedCheck, type Observed, usageOf } from "./settlement.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
 
 /** What a stream needs of its relay. */
@@ -202,8 +203,8 @@ export class JobStream {
     this.accept();
     if (this.#stage !== "running" && this.#stage !== "cancelling") return;
     this.#enter("settling");
-    const settled = isClaimGood(this.job, done, this.#observed()).then((good) =>
-      this.#settle(good ? outcomeOf(this.#cut) : "unverified", done),
+    const settled = failedCheck(this.job, done, this.#observed()).then((failed) =>
+      this.#settle(failed === null ? outcomeOf(this.#cut) : "unverified", done, failed),
     );
     this.#run(settled);
   }
@@ -225,9 +226,9 @@ export class JobStream {
     };
   }
 
-  async #settle(outcome: Outcome, done: Done | null): Promise<void> {
+  async #settle(outcome: Outcome, done: Done | null, failed: ClaimCheck | null = null): Promise<void> {
     this.#enter("settling");
-    const facts = factsOf(this.#host.network, this.job, outcome, done, this.#observed(), Date.now());
+    const facts = factsOf(this.#host.network, this.job, outcome, done, failed, this.#observed(), Date.now());
     const result = await this.#host.post(facts);
     if (result.type === "refused") {
       this.#host.send({ type: "refused", job: this.job.job, reason: result.reason });

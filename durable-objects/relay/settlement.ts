@@ -4,6 +4,7 @@ import { parseDaemonId, parseSignature } from "../../core/keys.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import { billedTokens, type Tokens } from "../../core/pricing.ts";
 import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
+import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { claimBytes } from "../../core/receipt/claim.ts";
 import { formatCredits, formatUsd } from "../../core/units.ts";
 import type { Done } from "../../protocol/daemon/messages.ts";
@@ -27,23 +28,22 @@ const keys = new Map<string, CryptoKey>();
 const KEYS_KEPT = 1_024;
 
 /**
- * Whether a claim is this job's, says what the relay saw, and carries its daemon's signature. WebCrypto is safe here, as
- * only keys that passed the strict check were enrolled and admitted.
+ * The first check that a claim fails; null where it is this job's, says what the relay saw, and carries its daemon's
+ * signature. WebCrypto is safe here, as only keys that passed the strict check were enrolled and admitted.
  */
-export async function isClaimGood(job: RelayJob, done: Done, observed: Observed): Promise<boolean> {
+export async function failedCheck(job: RelayJob, done: Done, observed: Observed): Promise<ClaimCheck | null> {
   const { grant } = job;
-  const matches =
-    done.job === job.job &&
-    done.fence === grant.fence &&
-    done.model === job.model &&
-    done.digest.salt === job.salt &&
-    done.digest.request === job.requestDigest &&
-    done.digest.response === observed.responseDigest;
-  const signature = parseSignature(done.signature);
-  if (!matches || signature === null) return false;
   const { usage, digest, model } = done;
+  if (done.job !== job.job || done.fence !== grant.fence) return "fence";
+  if (model !== job.model) return "model";
+  const matches =
+    digest.salt === job.salt && digest.request === job.requestDigest && digest.response === observed.responseDigest;
+  if (!matches) return "digest";
+  const signature = parseSignature(done.signature);
+  if (signature === null) return "signature";
   const bytes = claimBytes({ job: job.job, fence: grant.fence, daemon: grant.daemon, model, usage, digest });
-  return await crypto.subtle.verify("Ed25519", await publicKey(grant.daemon), signature, bytes);
+  const isSigned = await crypto.subtle.verify("Ed25519", await publicKey(grant.daemon), signature, bytes);
+  return isSigned ? null : "signature";
 }
 
 async function publicKey(daemon: string): Promise<CryptoKey> {
@@ -57,12 +57,13 @@ async function publicKey(daemon: string): Promise<CryptoKey> {
   return imported;
 }
 
-/** The facts of a job that ended with a claim, or without one when `done` is null. */
+/** The facts of a job that ended with a claim, or without one when `done` is null. `failed` is the check that it failed. */
 export function factsOf(
   network: string,
   job: RelayJob,
   outcome: Outcome,
   done: Done | null,
+  failed: ClaimCheck | null,
   observed: Observed,
   now: number,
 ): JobFacts {
@@ -101,7 +102,8 @@ export function factsOf(
     auction: grant.auction,
     digest: { request: job.requestDigest, response: observed.responseDigest, salt: job.salt },
     // A claim that did not hold is no claim: the receipt carries only what proves something.
-    claim: done === null || outcome === "unverified" ? null : { usage: done.usage, signature: done.signature },
+    claim: done === null || failed !== null ? null : { usage: done.usage, signature: done.signature },
+    ...(failed === null ? {} : { failed_check: failed }),
     payees: { provider: grant.provider, network: NETWORK_PAYEE },
   };
 }

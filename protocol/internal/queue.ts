@@ -33,6 +33,13 @@ export interface JournalMessage {
   readonly entries: readonly JournalEntry[];
 }
 
+/**
+ * A poke in the receipts' queue: failed checks have something to do. What it is stands in D1, so one that comes twice, late
+ * or never does no harm.
+ */
+export const checksMessage = z.object({ v: z.literal(1), checks: z.literal("due") });
+export type ChecksMessage = z.infer<typeof checksMessage>;
+
 /** What could not be appended, with the reason; kept whole so that an operator can look at it and send it again. */
 export const deadLetter = z.object({
   v: z.literal(1),

@@ -30,6 +30,7 @@ const MIXED: ReceiptOptions = {
   ],
   peg: { millicredits: 3, nanoUsd: 7 },
 };
+const UNVERIFIED: ReceiptOptions = { facts: { outcome: "unverified", failed_check: "digest" } };
 const FLOOR = {
   watts: 38,
   nano_usd_per_kwh: 400_000_000,
@@ -63,6 +64,7 @@ export function receiptVectors(): ReceiptVectors {
       ),
       valid("failed, with a claim but no charge", text({ facts: { outcome: "failed" } })),
       valid("expired", text({ facts: { outcome: "expired" } })),
+      valid("unverified, and which check its claim failed", canonicalText({ ...bodyOf(UNVERIFIED), claim: null })),
     ],
     broken: [
       broken(
@@ -135,6 +137,7 @@ export function receiptVectors(): ReceiptVectors {
         "split",
         lie(() => ({ provider: idOf("other") })),
       ),
+      broken("a claim that failed a check", "claim_signature", signText(text(UNVERIFIED))),
     ],
   };
 }

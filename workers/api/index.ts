@@ -3,6 +3,7 @@
 import { admin } from "./admin.ts";
 import { newApi } from "./app.ts";
 import { balance } from "./balance.ts";
+import { checks } from "./checks.ts";
 import { connect } from "./connect.ts";
 import { daemons } from "./daemons.ts";
 import { estimate } from "./estimate.ts";
@@ -37,5 +38,6 @@ for (const noun of [
   invariants,
   admin,
   reversals,
+  checks,
 ])
   api.route("/", noun);

@@ -4,6 +4,7 @@ import { base62, type InviteId, type KeyId, type MemberId } from "../../core/ids
 import { formatUsd } from "../../core/units.ts";
 import { emit } from "../../durable-objects/shared/events.ts";
 import { formatApiKey, secretHashOf } from "../../protocol/api-key.ts";
+import { edgeMac } from "../../protocol/edge-mac.ts";
 import { inviteId, memberId } from "../../protocol/ids.ts";
 import type { InviteRecord, MemberView } from "../../protocol/internal/team.ts";
 import { formatInviteToken, parseInviteToken } from "../../protocol/invite-token.ts";
@@ -19,7 +20,6 @@ import {
   memberList,
   member as memberShape,
 } from "../../protocol/network/team.ts";
-import { edgeMac } from "../auth.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { boundJoins, boundTries } from "../join-limit.ts";

@@ -1,8 +1,10 @@
 /** Claims that do not fit what the relay saw: nothing is charged, and the answer ends with an error. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkPage } from "../../../protocol/network/checks.ts";
+import { testSecrets } from "../../secrets.ts";
 import type { ScriptedJob } from "../../support/scripted-daemon.ts";
-import { Network } from "../support/network.ts";
+import { Network, until } from "../support/network.ts";
 import { expectEnd } from "./support/end.ts";
 import { Market, PROMPT, seen } from "./support/market.ts";
 
@@ -47,5 +49,29 @@ describe.concurrent("a claim with a wrong", () => {
     const usage = { prompt: PROMPT, completion: 2, relayed: 2 };
     await expectEnd(market, job, { outcome: "unverified", usage, charge: 0, told: "settled" });
     expect(await network.receipt(job, market.consumer)).toMatchObject({ claim: null, split: [] });
+  });
+});
+
+describe("a daemon that fails a check", () => {
+  it("loses what it had earned with that model, and its consumer has everything back", async () => {
+    let isWrong = false;
+    const market = await Market.open(network, (job) => {
+      job.accept();
+      job.text("Hello");
+      job.done({}, isWrong ? { digest: { ...job.claim().digest, response: HASH } } : {});
+    });
+    const { available } = await network.balance(market.consumer);
+    for (let count = 0; count < 3; count++) expect(await seen(market.ask())).toMatchObject({ status: 200 });
+    expect((await network.balance(market.consumer)).available).not.toBe(available);
+    isWrong = true;
+    expect(await seen(market.ask())).toMatchObject({ status: 502 });
+    const isBack = async () => (await network.balance(market.consumer)).available === available;
+    await until(isBack, "the balance from before");
+    const checks = async () => {
+      const { data } = await network.json("/api/v1/admin/checks", checkPage, { apiKey: testSecrets.ADMIN_KEY });
+      return data.find(({ model }) => model === market.model);
+    };
+    await until(async () => (await checks())?.state === "done", "the check to be done");
+    expect(await checks()).toMatchObject({ check: "digest", reversed: 3, due: 0 });
   });
 });

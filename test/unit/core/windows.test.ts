@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
-import { WINDOW_MS, windowOf } from "../../../core/windows.ts";
+import { firstUnsettledWindow, WINDOW_MS, windowOf } from "../../../core/windows.ts";
 
 const HOUR = 3_600_000;
 const delay = GENESIS_PARAMETERS.settlementDelayMs;
@@ -51,5 +51,24 @@ describe("a receipt's window (economics.md §11)", () => {
     [Number.MAX_SAFE_INTEGER, 1],
   ])("refuses the time %d with the delay %d", (at, wait) => {
     expect(() => windowOf(at, wait)).toThrow(RangeError);
+  });
+});
+
+describe("what is settled", () => {
+  it("is a window from its close on", () => {
+    const close = Date.parse("2026-11-22T12:00:00.000Z");
+    expect(firstUnsettledWindow(close - 1)).toBe(close);
+    expect(firstUnsettledWindow(close)).toBe(close + WINDOW_MS);
+    expect(firstUnsettledWindow(close + 1)).toBe(close + WINDOW_MS);
+  });
+
+  it("is no window that a receipt joins now, whatever the delay", () => {
+    const times = fc.nat(2 ** 41);
+    fc.assert(
+      fc.property(times, fc.nat(7 * 24 * HOUR), (now, wait) => {
+        // One that is appended with no delay at the very moment of a close joins that close, and is settled with it.
+        if (wait > 0) expect(windowOf(now, wait)).toBeGreaterThanOrEqual(firstUnsettledWindow(now));
+      }),
+    );
   });
 });

@@ -2,7 +2,9 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { addDeadLetters } from "../../../db/dead-letters.ts";
-import { ADMIN, call, openAccount } from "./support.ts";
+import { pseudonymOf } from "../../../workers/auth.ts";
+import { configOf } from "../../../workers/config.ts";
+import { ADMIN, call, callWith, openAccount } from "./support.ts";
 
 const MODEL = {
   id: "maker/eight",
@@ -92,6 +94,17 @@ describe("accounts", () => {
     expect([a.status, b.status]).toEqual([201, 201]);
     expect(a.json.account).not.toBe(b.json.account);
     expect((await call("/api/v1/balance", { key: a.json.api_key })).json.available).toBe("0.000");
+  });
+
+  it("are listed by the name that receipts call them by, before they are opened", async () => {
+    const rows = async () => (await env.DB.prepare("SELECT id, pseudonym FROM accounts").all()).results;
+    const away = { getByName: () => ({ open: () => Promise.reject(new Error("away")) }) } as unknown as Env["ACCOUNT"];
+    const body = { name: "dev", id: "dev" };
+    expect((await callWith({ ACCOUNT: away }, "/api/v1/admin/accounts", { key: ADMIN, body })).status).toBe(500);
+    const listed = await rows();
+    const { account } = (await open("dev")).json;
+    expect(listed).toEqual([{ id: account, pseudonym: pseudonymOf(account, configOf(env)) }]);
+    expect(await rows()).toEqual(listed);
   });
 });
 

@@ -16,21 +16,22 @@ import {
 const HASH = "00".repeat(32);
 const text = (job: ScriptedJob) => (job.accept(), job.text("Hello"), job.text(" there"));
 
-/** Claims that say something else than what the relay saw, or that somebody else signed. */
-const BAD: [string, (job: ScriptedJob) => void][] = [
-  ["digest of the answer", (job) => job.done({}, { digest: { ...job.claim().digest, response: HASH } })],
-  ["digest of the request", (job) => job.done({}, { digest: { ...job.claim().digest, request: HASH } })],
-  ["salt", (job) => job.done({}, { digest: { ...job.claim().digest, salt: "ab".repeat(16) } })],
-  ["fence", (job) => job.done({}, { fence: job.job.fence + 1 })],
-  ["model", (job) => job.done({}, { model: "other-model" })],
-  ["signature", (job) => job.done({ signature: job.claim({}, { fence: 1 }).signature })],
+/** Claims that say something else than what the relay saw, or that somebody else signed, and the check that they fail. */
+const BAD: [string, string, (job: ScriptedJob) => void][] = [
+  ["digest of the answer", "digest", (job) => job.done({}, { digest: { ...job.claim().digest, response: HASH } })],
+  ["digest of the request", "digest", (job) => job.done({}, { digest: { ...job.claim().digest, request: HASH } })],
+  ["salt", "digest", (job) => job.done({}, { digest: { ...job.claim().digest, salt: "ab".repeat(16) } })],
+  ["fence", "fence", (job) => job.done({}, { fence: job.job.fence + 1 })],
+  ["model", "model", (job) => job.done({}, { model: "other-model" })],
+  ["signature", "signature", (job) => job.done({ signature: job.claim({}, { fence: 1 }).signature })],
   [
     "usage under another signature",
+    "signature",
     (job) => job.done({ usage: { prompt: 0, completion: 2 }, signature: job.claim().signature }),
   ],
 ];
 
-it.each(BAD)("charges nothing for a claim with a wrong %s", async (_, claim) => {
+it.each(BAD)("charges nothing for a claim with a wrong %s", async (_, failed_check, claim) => {
   const { consumer, provider } = await openMarket();
   await addDaemon(provider, { onJob: (job) => (text(job), claim(job)) });
   const response = await chat(consumer.apiKey, { stream: true });
@@ -41,6 +42,7 @@ it.each(BAD)("charges nothing for a claim with a wrong %s", async (_, claim) => 
     charge: { nano_usd: 0, millicredits: 0 },
     split: [],
     claim: null,
+    failed_check,
   });
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
 });

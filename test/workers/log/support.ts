@@ -40,6 +40,8 @@ export async function deliver(
     DB?: D1Database;
     SEGMENTS?: R2Bucket;
     DEAD_LETTERS?: Queue;
+    ACCOUNT?: Env["ACCOUNT"];
+    ACCOUNT_SLICE?: Env["ACCOUNT_SLICE"];
     TOLLMILL_PARAMETERS?: string;
     now?: number;
   } = {},

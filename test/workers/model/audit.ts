@@ -5,7 +5,9 @@ import { expect } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { ReceiptBody } from "../../../core/receipt/body.ts";
-import { receiptsOfJob } from "../../../db/log.ts";
+import { failedCheckOf } from "../../../core/receipt/checks.ts";
+import { firstUnsettledWindow } from "../../../core/windows.ts";
+import { receiptsOfJob, segmentOf } from "../../../db/log.ts";
 import { verifyReceipt } from "../../../protocol/receipt.ts";
 import { readReceipt } from "../../../queues/segments.ts";
 import type { Call } from "./call.ts";
@@ -24,21 +26,25 @@ export async function audit(world: World): Promise<void> {
   for (const call of world.calls) auditCall(world, call);
   for (const machine of world.machines) auditMachine(world, machine);
   await auditLog(world);
+  await auditChecks(world);
 }
 
 function auditAccount(world: World, { owner, credits, books }: Consumer): void {
   expect(books.held).toBe(0);
   const given = credits.reduce((total, credit) => total + unitsOf(credit), 0);
-  const charged = world.jobs.all.reduce(
-    (total, job) => total + (job.calls[0]?.owner === owner ? (receiptOf(job)?.charge.millicredits ?? 0) : 0),
-    0,
-  );
+  const charged = world.jobs.all.reduce((total, job) => total + (job.calls[0]?.owner === owner ? chargeOf(job) : 0), 0);
   expect(books.available, "what was not spent").toBe(given - charged);
   retell(books, (body) => {
     const call = world.calls.find((call) => call.body === body);
     if (call === undefined) throw new Error("nobody asked for what was held");
     return call.asked;
   });
+}
+
+/** What a job has cost in the end. */
+function chargeOf(job: Job): number {
+  const bodies = [receiptOf(job), ...job.reversals.map((body) => JSON.parse(body) as ReceiptBody)];
+  return bodies.reduce((total, body) => total + (body?.charge.millicredits ?? 0), 0);
 }
 
 function unitsOf({ kind, amount }: Credit): number {
@@ -116,12 +122,35 @@ function auditMachine({ jobs }: World, machine: Machine): void {
 async function auditLog({ jobs }: World): Promise<void> {
   for (const job of jobs.all) {
     const rows = await receiptsOfJob(env.DB, job.id);
-    const spent = job.endings.filter(({ type }) => type === "spent").map(({ body }) => body);
+    const spent = [...job.endings.filter(({ type }) => type === "spent").map(({ body }) => body), ...job.reversals];
     const logged = await Promise.all(rows.map((row) => readReceipt(env.SEGMENTS, row)));
     expect(logged.map((receipt) => receipt?.body)).toEqual(spent);
     for (const receipt of logged) {
       const checks = receipt === null ? [] : verifyReceipt(receipt).checks.filter(({ ok }) => !ok);
       expect(checks, `what is wrong with the receipt of job ${job.id}`).toEqual([]);
     }
+  }
+}
+
+/** A check that a daemon failed takes back what it had served until then, once, unless that was settled; nothing else does. */
+async function auditChecks({ jobs }: World): Promise<void> {
+  const logged = await Promise.all(
+    jobs.all.map(async (job) => {
+      const [row] = await receiptsOfJob(env.DB, job.id);
+      const segment = row === undefined ? null : await segmentOf(env.DB, row.log_index);
+      return row === undefined || segment === null ? [] : [{ job, row, appendedAt: segment.at }];
+    }),
+  );
+  const failures = logged.flat().filter(({ job }) => {
+    const receipt = receiptOf(job);
+    return receipt !== null && failedCheckOf(receipt) !== null;
+  });
+  for (const { job, row } of logged.flat()) {
+    const isDue = failures.some(
+      ({ row: failed, appendedAt }) =>
+        failed.daemon === row.daemon && failed.at >= row.at && row.window >= firstUnsettledWindow(appendedAt),
+    );
+    const expected = isDue && row.nano_usd > 0 ? 1 : 0;
+    expect(job.reversals.length, `how often the receipt was taken back\n${storyOf(job)}`).toBe(expected);
   }
 }

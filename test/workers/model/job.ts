@@ -31,6 +31,8 @@ export interface Job {
   readonly deletes: Moment[];
   held: Held | null;
   readonly endings: Ending[];
+  /** The bodies of receipts that took its receipt back. */
+  readonly reversals: string[];
 }
 
 /** When the first call of a job was made. */

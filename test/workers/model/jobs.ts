@@ -47,7 +47,8 @@ export class Jobs {
     if (id === undefined) return;
     const job = this.get(id);
     expect(job?.held ?? null, `the hold of job ${id}, which ended`).not.toBeNull();
-    job?.endings.push({ type: type as Ending["type"], body, ...this.#history.now() });
+    if (type === "adjustment") job?.reversals.push(body);
+    else job?.endings.push({ type: type as Ending["type"], body, ...this.#history.now() });
   }
 
   /** Of calls with one Idempotency-Key any that was in flight when a job's id was made may have made it. */
@@ -58,7 +59,7 @@ export class Jobs {
     const calls = this.#calls.filter(
       (call) => call.body === body && call.started.at <= at && (call.ended === null || call.ended.at >= at),
     );
-    const job: Job = { id, calls, attempts: [], deletes: [], held: null, endings: [] };
+    const job: Job = { id, calls, attempts: [], deletes: [], held: null, endings: [], reversals: [] };
     this.#byId.set(id, job);
     return job;
   }

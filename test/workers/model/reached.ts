@@ -11,6 +11,7 @@ export const MUST_REACH = [
   "unverified",
   "void",
   "moved on",
+  "taken back",
   "told answer",
   "told broken",
   "told cancelled",
@@ -29,6 +30,7 @@ export class Reached {
       const charged = receipt !== null && receipt.charge.nano_usd > 0 ? ", charged" : "";
       this.#count(receipt === null ? (job.endings[0]?.type ?? "no end") : `${receipt.outcome}${charged}`);
       if (job.attempts.length > 1) this.#count("moved on");
+      if (job.reversals.length > 0) this.#count("taken back");
     }
     for (const { outcome } of calls) this.#count(`told ${outcome?.type === "refused" ? outcome.code : outcome?.type}`);
   }

@@ -60,12 +60,13 @@ async function sayAllAgain(world: World): Promise<void> {
   expect(world.consumers.map(({ books }) => books)).toEqual(before);
 }
 
-/** Accounts look after what the log lacks, until they find nothing, and the queue delivers what they send. */
+/** Accounts look after what the log lacks, until they find nothing, and the queue delivers what is sent. */
 async function deliverAll(world: World): Promise<void> {
-  for (let rung = true; rung; ) {
+  for (let rung = true; rung || world.mail.waiting > 0; ) {
     await world.mail.deliverAll();
     await world.pass(LIMITS.accountAlarmMs);
     const found = await Promise.all(world.consumers.map((consumer) => world.ring(consumer)));
     rung = found.includes(true);
   }
+  await world.observe();
 }

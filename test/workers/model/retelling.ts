@@ -37,6 +37,7 @@ class Story {
   readonly #askedBy: (body: string) => Asked;
   #lots: Lot[] = [];
   readonly #holds = new Map<string, Draw[]>();
+  readonly #charged = new Map<string, Draw[]>();
 
   constructor(askedBy: (body: string) => Asked) {
     this.#askedBy = askedBy;
@@ -89,6 +90,10 @@ class Story {
       this.#lots = [...this.#lots, { id: body.lot, kind: body.kind, available }].toSorted(inOrder);
       return;
     }
+    if (body.reversal !== undefined) {
+      for (const { lot, amount } of this.#charged.get(body.job ?? "") ?? []) lot.available += amount;
+      return;
+    }
     const draws = this.#holds.get(body.job ?? "") ?? [];
     this.#holds.delete(body.job ?? "");
     const sources = draws.map(({ lot, amount }) => ({ ...lot, available: amount }));
@@ -99,7 +104,10 @@ class Story {
         [...parts].map(([kind, part]) => [kind, sum(part.map(({ amount }) => amount))]),
       );
     }
-    for (const [index, { lot }] of draws.entries()) lot.available += sources[index]?.available ?? 0;
+    const rests = sources.map(({ available }) => available);
+    for (const [index, { lot }] of draws.entries()) lot.available += rests[index] ?? 0;
+    const charged = draws.map(({ lot, amount }, index) => ({ lot, amount: amount - (rests[index] ?? 0) }));
+    this.#charged.set(body.job ?? "", charged);
   }
 }
 
