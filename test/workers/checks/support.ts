@@ -94,8 +94,11 @@ export async function served(consumer: TestAccount, options: Served = {}): Promi
   return signText(posted.body);
 }
 
-/** Two consumers with 1,200 credits each. */
+const TABLES = ["receipts", "segments", "rollups", "failed_checks", "check_reversals", "accounts", "journal"];
+
+/** Two consumers with 1,200 credits each, in a network of which D1 knows nothing else. */
 export async function consumers(): Promise<[TestAccount, TestAccount]> {
+  await env.DB.batch(TABLES.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
   // Others each time, so that nothing of an earlier test is theirs.
   const test = crypto.randomUUID();
   return [await openAccount(`ada-${test}`), await openAccount(`ben-${test}`)];
