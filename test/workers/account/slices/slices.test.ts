@@ -8,6 +8,7 @@ import type { Lease } from "../../../../protocol/internal/slice.ts";
 import { idOf } from "../../../support/receipts.ts";
 import { type Bank, balance, codeOf, creditOf, entries, factsOf, holdOf, JOB_PRICE, openBank } from "../bank.ts";
 import {
+  BUSY,
   entriesOf,
   HEAT,
   heat,
@@ -146,7 +147,7 @@ it("does not answer a revocation while a slice that cannot be reached may still 
     answered = true;
     return answer;
   });
-  await vi.waitFor(() => expect(recall).toHaveBeenCalled());
+  await vi.waitFor(() => expect(recall).toHaveBeenCalled(), BUSY);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(answered).toBe(false);
   vi.setSystemTime(Date.now() + LIMITS.sliceLeaseMs + 5_000);
@@ -163,7 +164,7 @@ it("never lets a lease live that comes after its recall, and loses nothing of wh
   });
   const requests = Array.from({ length: HEAT }, () => holdOf(bank, { job: sliceJob(0) }));
   await Promise.all(requests.map((request) => bank.rpc.hold(request)));
-  await vi.waitFor(() => expect(late.length).toBeGreaterThanOrEqual(2));
+  await vi.waitFor(() => expect(late.length).toBeGreaterThanOrEqual(2), BUSY);
   await Promise.all(requests.map(({ job }) => bank.rpc.void(job, "test")));
   const name = { name: "another name" };
   await bank.rpc.createKey(bank.credentials, { id: idOf("k") as unknown as KeyId, ...name, secretHash: hashText("k") });
@@ -193,7 +194,7 @@ it.each([
   const requests = Array.from({ length: HEAT }, () => holdOf(bank, { job: sliceJob(0) }));
   await Promise.all(requests.map((request) => bank.rpc.hold(request)));
   await Promise.all(requests.map(({ job }) => bank.rpc.void(job, "test")));
-  await vi.waitFor(() => expect(spy).toHaveBeenCalledTimes(2));
+  await vi.waitFor(() => expect(spy).toHaveBeenCalledTimes(2), BUSY);
   spy.mockRestore();
   await evictDurableObject(bank.stub);
   vi.setSystemTime(Date.now() + LIMITS.accountAlarmMs);
@@ -246,7 +247,7 @@ it("leaves to the account what is the account's: keys with bounds, other lanes, 
 
   const gifted = await openRich(WORTH, "gifted");
   await gifted.rpc.credit(creditOf({ id: "gift", amount: 2 * HEAT * JOB_PRICE }));
-  await expect(heat(gifted)).rejects.toThrow("no slice");
+  await expect(heat(gifted, { timeout: 500 })).rejects.toThrow("no slice");
 });
 
 it("lends an allotment's holder what only named jobs may spend", async () => {
@@ -314,7 +315,7 @@ it("renews leases while it is busy, with as many slices as its pace asks for, an
     const hint = await hintOf(bank);
     expect(hint?.until).toBeGreaterThan(first?.until ?? 0);
     return hint;
-  });
+  }, BUSY);
   expect(second?.count).toBe(3);
   vi.setSystemTime(Date.now() + LIMITS.sliceRenewMs);
   await hintOf(bank);
