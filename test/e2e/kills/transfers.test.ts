@@ -24,7 +24,7 @@ interface Sweep {
   readonly what: string;
   readonly play: TransferPlay;
   readonly choose: (points: readonly TransferPoint[]) => readonly TransferPoint[];
-  /** Kills that there were when this was written, so that no point is lost unnoticed. */
+  /** Points that there were when this was written, so that none is lost unnoticed. */
   readonly least: number;
 }
 
@@ -32,25 +32,25 @@ interface Sweep {
 const secondTime: Sweep["choose"] = (points) => points.filter(({ phase }) => phase === "alarm");
 
 const SWEEPS: readonly Sweep[] = [
-  { what: "a transfer of top-ups", play: { of: "topup", both: false }, choose: (points) => points, least: 40 },
-  { what: "a transfer of received credits", play: { of: "received", both: false }, choose: betweenParts, least: 24 },
+  { what: "a transfer of top-ups", play: { of: "topup", both: false }, choose: (points) => points, least: 20 },
+  { what: "a transfer of received credits", play: { of: "received", both: false }, choose: betweenParts, least: 12 },
   {
     what: "a transfer that was lost on its way",
     play: { of: "topup", both: false, lost: LOST },
     choose: secondTime,
-    least: 18,
+    least: 9,
   },
   {
     what: "a transfer whose confirmation was lost",
     play: { of: "topup", both: false, lost: CONFIRMATION_LOST },
     choose: secondTime,
-    least: 16,
+    least: 8,
   },
   {
     what: "two transfers in opposite directions",
     play: { of: "topup", both: true },
     choose: (points) => inAnyOrder(betweenParts(points)),
-    least: 32,
+    least: 16,
   },
 ];
 
