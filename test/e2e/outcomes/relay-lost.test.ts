@@ -35,7 +35,7 @@ async function losableWorker(): Promise<string> {
   await writeFile(
     path,
     `import worker, { Relay as Original } from ${original};
-export { Account, Scheduler } from ${original};
+export { Account, AccountSlice, Scheduler } from ${original};
 export class Relay extends Original {
   async lose() {
     this.ctx.abort("lost");
