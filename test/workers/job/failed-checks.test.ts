@@ -9,7 +9,9 @@ it("gives two consumers back within seconds what a daemon had earned that then l
   const { consumer, provider } = await openMarket();
   const other = await openAccount();
   let lies = false;
+  // A daemon of its own: what another test's jobs left in the queue may come meanwhile.
   await addDaemon(provider, {
+    number: 41,
     onJob: (job) => {
       job.accept();
       job.text("Hello");

@@ -33,6 +33,8 @@ export function sliceOfBank(bank: Bank, number: number): Slice {
 }
 
 let jobs = 0;
+/** Each has a name of its own: what slices of an earlier test are at must not reach it. */
+let banks = 0;
 
 export function sliceJob(slice: number): JobId {
   const random = new Uint8Array(10);
@@ -60,7 +62,7 @@ export async function holdAnywhere(bank: Bank, slice: number): Promise<{ job: Jo
 }
 
 /** An account with paid and earned credits for so many jobs. Its clock stands still until a test moves it. */
-export async function openRich(jobsWorth: number, name = "hot"): Promise<Bank> {
+export async function openRich(jobsWorth: number, name = `hot ${banks++}`): Promise<Bank> {
   vi.useFakeTimers({ toFake: ["Date"] });
   const bank = await openBank({ name });
   const amount = (jobsWorth * JOB_PRICE) / 2;
