@@ -2,12 +2,12 @@
 
 import { Agent } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
+import { type Random, seeded } from "../../core/random.ts";
 import { bodyFor } from "../engine/answer.ts";
 import { answerCalls } from "../processes/calls.ts";
 import { MODEL } from "../servers/network.ts";
 import { ask, type Seen } from "./ask.ts";
 import { conductOf, planFor } from "./conduct.ts";
-import { type Random, seeded } from "./random.ts";
 
 export interface ClientsCall {
   readonly url: string;

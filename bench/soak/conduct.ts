@@ -1,8 +1,9 @@
 /** How a consumer conducts itself towards one answer. */
 
+import type { Random } from "../../core/random.ts";
 import type { Plan } from "../engine/answer.ts";
 import { NATURAL } from "../run/scenarios.ts";
-import { between, type Random } from "./random.ts";
+import { between } from "./random.ts";
 
 export type Conduct =
   /** Reads to the end. */

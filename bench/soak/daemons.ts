@@ -1,10 +1,11 @@
 /** The daemons' process: several of them, over all relays, each of which now and then breaks, dies or is restarted. */
 
 import { setTimeout as pause } from "node:timers/promises";
+import { seeded } from "../../core/random.ts";
 import { type DaemonCounts, MockDaemon } from "../engine/daemon.ts";
 import { answerCalls } from "../processes/calls.ts";
 import { MODEL } from "../servers/network.ts";
-import { between, pick, seeded } from "./random.ts";
+import { between, pick } from "./random.ts";
 
 export interface DaemonsCall {
   readonly origin: string;

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { seeded } from "../../core/random.ts";
 
 /** The furthest that a node may be behind: so many slots are kept beyond the finalized one. */
 export const MAX_LAG_SLOTS = 256;
@@ -101,17 +102,6 @@ export class Faults {
 function isAimedAt({ kind, method }: Fault, called: string): boolean {
   if (OF_TRANSACTIONS.has(kind) && called !== SEND) return false;
   return method === undefined || method === called;
-}
-
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const ENTRY = /^(?<kind>[a-z_]+)(?:=(?<amount>\d+))?(?:@(?<probability>[\d.]+))?(?::(?<method>\w+))?$/;

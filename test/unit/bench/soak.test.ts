@@ -6,8 +6,8 @@ import { checksOf, type Outcome } from "../../../bench/soak/checks.ts";
 import type { SeenJob } from "../../../bench/soak/clients.ts";
 import { conductOf, planFor } from "../../../bench/soak/conduct.ts";
 import { readSoakOptions } from "../../../bench/soak/options.ts";
-import { seeded } from "../../../bench/soak/random.ts";
 import type { Sample } from "../../../bench/soak/sample.ts";
+import { seeded } from "../../../core/random.ts";
 
 afterEach(() => {
   vi.useRealTimers();
