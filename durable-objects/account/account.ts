@@ -73,7 +73,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #management = new Management({
     books: () => this.#books,
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
-    changed: async () => {
+    narrowed: async () => {
       this.#watchers.recheck();
       await this.#books?.slices.keysChanged();
     },

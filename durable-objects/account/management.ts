@@ -21,8 +21,8 @@ type KeysRpc = Pick<AccountRpc, "keys" | "createKey" | "updateKey" | "rotateKey"
 export interface ManagementHost {
   /** The account's books; null while it was never opened. */
   books(): Books | null;
-  /** Keys or members may have changed. Resolves when that counts everywhere. */
-  changed(): Promise<void>;
+  /** A key may do less than before. Resolves when that counts everywhere. */
+  narrowed(): Promise<void>;
 }
 
 /** Who may do what in an account: its keys and its team (protocol/internal/team.ts). */
@@ -38,7 +38,10 @@ export class Management implements team.TeamRpc, KeysRpc {
   }
 
   async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>> {
-    return this.#manageKey(credentials, (entered) => createKey(entered, key, Date.now()));
+    // Where a new key is not known yet, the account itself is asked.
+    return this.ask(credentials, ["manage"], (entered) =>
+      viewed(createKey(entered, key, Date.now()), entered, Date.now()),
+    );
   }
 
   async updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>> {
@@ -64,11 +67,11 @@ export class Management implements team.TeamRpc, KeysRpc {
   }
 
   async invite(credentials: Credentials, invite: team.NewInvite): Promise<Answer<team.InviteRecord>> {
-    return this.#manage(credentials, ["manage"], (entered) => desk.invite(entered, invite, Date.now()));
+    return this.ask(credentials, ["manage"], (entered) => desk.invite(entered, invite, Date.now()));
   }
 
   async revokeInvite(credentials: Credentials, id: InviteId): Promise<Answer<team.InviteRecord>> {
-    return this.#manage(credentials, ["manage"], (entered) => desk.revokeInvite(entered, id, Date.now()));
+    return this.ask(credentials, ["manage"], (entered) => desk.revokeInvite(entered, id, Date.now()));
   }
 
   async join(command: team.JoinCommand): Promise<Answer<team.Joined>> {
@@ -96,14 +99,14 @@ export class Management implements team.TeamRpc, KeysRpc {
     return this.#manage(credentials, scopes, (entered) => viewed(change(entered), entered, Date.now()));
   }
 
-  /** Changes keys or members; answers when what they may not do any more is done nowhere. */
+  /** Changes keys or members that are there; answers when what they may not do any more is done nowhere. */
   async #manage<T>(
     credentials: Credentials,
     scopes: readonly Scope[],
     change: (entered: Entered) => Answer<T>,
   ): Promise<Answer<T>> {
     const changed = this.ask(credentials, scopes, change);
-    await this.#host.changed();
+    if (changed.ok) await this.#host.narrowed();
     return changed;
   }
 

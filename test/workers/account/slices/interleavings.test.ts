@@ -109,6 +109,7 @@ class World {
         const name = `${this.#name}, key ${this.#keys++}`;
         const key = { id: idOf(name) as unknown as KeyId, name: "key", secretHash: hashText(name) };
         await this.bank.rpc.createKey(this.bank.credentials, key);
+        await this.bank.rpc.revokeKey(this.bank.credentials, key.id);
         return;
       }
       case "all": {

@@ -136,6 +136,23 @@ it("answers a revocation once no slice lets the key in", async () => {
   expect((await holdAt(bank, 1)).answer.type).toBe("held");
 });
 
+it("keeps its leases when a key is added, and when a change of keys is refused", async () => {
+  const bank = await openRich(WORTH);
+  await heat(bank);
+  const hint = await hintOf(bank);
+  const key = { id: idOf("weak") as unknown as KeyId, name: "weak", secretHash: hashText("weak") };
+  const made = await bank.rpc.createKey(bank.credentials, { ...key, scopes: ["inference"] });
+  expect(made).toMatchObject({ ok: true });
+  expect(await bank.rpc.updateKey({ secretHash: key.secretHash }, key.id, { name: "strong" })).toMatchObject({
+    ok: false,
+  });
+  expect(await bank.rpc.revokeKey({ secretHash: hashText("nobody's") }, key.id)).toMatchObject({ ok: false });
+  expect(await hintOf(bank)).toEqual(hint);
+  expect((await holdAt(bank, 1)).answer.type).toBe("held");
+  // A slice that does not know the key yet leaves its jobs to the account.
+  expect((await holdAt(bank, 1, { credentials: { secretHash: key.secretHash } })).answer.type).toBe("elsewhere");
+});
+
 it("does not answer a revocation while a slice that cannot be reached may still let the key in", async () => {
   const bank = await openRich(WORTH);
   const key = { id: idOf("app") as unknown as KeyId, name: "app", secretHash: hashText("app") };
@@ -166,8 +183,9 @@ it("never lets a lease live that comes after its recall, and loses nothing of wh
   await Promise.all(requests.map((request) => bank.rpc.hold(request)));
   await vi.waitFor(() => expect(late.length).toBeGreaterThanOrEqual(2), BUSY);
   await Promise.all(requests.map(({ job }) => bank.rpc.void(job, "test")));
-  const name = { name: "another name" };
-  await bank.rpc.createKey(bank.credentials, { id: idOf("k") as unknown as KeyId, ...name, secretHash: hashText("k") });
+  const key = { id: idOf("k") as unknown as KeyId, name: "k", secretHash: hashText("k") };
+  await bank.rpc.createKey(bank.credentials, key);
+  await bank.rpc.revokeKey(bank.credentials, key.id);
   spy.mockRestore();
   for (const [, lease] of late) {
     await runInDurableObject(sliceOfBank(bank, lease.move?.slice ?? 1).stub, (object) =>
