@@ -21,6 +21,7 @@ import { generateChoice, type Sampling } from "./choice.ts";
 import { mergeStreams } from "./merge.ts";
 import { type Prompt, renderPrompt } from "./prompt.ts";
 import { SequencePool } from "./sequence-pool.ts";
+import { sampleOneByOne } from "./serial-sampling.ts";
 
 export interface LlamaEngineOptions {
   readonly file: string;
@@ -90,6 +91,7 @@ export class LlamaEngine implements Engine {
         sequences: options.slots,
         ...(threads === null ? {} : { threads }),
       });
+      sampleOneByOne(context);
       const template = model.fileInfo.metadata.tokenizer.chat_template;
       const wrapper =
         template === undefined

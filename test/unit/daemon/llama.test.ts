@@ -25,13 +25,18 @@ interface Said {
   readonly end: EngineEvent & { type: "end" };
 }
 
-async function say(body: Record<string, unknown>, cap = 200, signal = new AbortController().signal): Promise<Said> {
+async function say(
+  body: Record<string, unknown>,
+  cap = 200,
+  signal = new AbortController().signal,
+  asked = engine,
+): Promise<Said> {
   const choices = (body["n"] as number | undefined) ?? 1;
   const messages = [{ role: "user", content: "Hello!" }];
   const request = { body: { model: "tiny-miller", messages, temperature: 0, ...body }, choices, completionCap: cap };
   const pieces: EnginePiece[] = [];
   let prompt = 0;
-  for await (const event of engine.generate(request, signal)) {
+  for await (const event of asked.generate(request, signal)) {
     if (event.type === "prompt") prompt = event.tokens;
     else if (event.type !== "end") pieces.push(event);
     else {
@@ -62,6 +67,28 @@ describe("the embedded engine", () => {
   it("gives the same answer again at temperature 0, also beside others", async () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => say({})));
     expect(all.map(({ text }) => text[0])).toEqual(Array.from({ length: 6 }, () => HELLO));
+  });
+
+  it("samples one answer at a time, however many are generated at once", async () => {
+    const wide = await LlamaEngine.load({
+      file,
+      gpu: "off",
+      threads: 1,
+      context: null,
+      slots: 8,
+      onNote: () => undefined,
+    });
+    const wrong: string[] = [];
+    const talk = async (_: unknown, talker: number): Promise<void> => {
+      for (let answer = 0; answer < 40; answer += 1) {
+        // Prompts among single tokens are what makes llama.cpp put its logits in another order.
+        const { text } = await say({ logprobs: talker % 2 === 0, top_logprobs: 2 }, 200, undefined, wide);
+        if (text[0] !== HELLO) wrong.push(text[0] ?? "");
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, talk));
+    await wide.close();
+    expect(wrong).toEqual([]);
   });
 
   it("takes text parts, earlier turns and a system message into the prompt", async () => {
