@@ -3,29 +3,8 @@
  * HTTP dialects show (protocol/errors.ts maps them to the wire), `fix` tells the reader what to do next.
  */
 
-export type ErrorType =
-  | "invalid_request_error"
-  | "authentication_error"
-  | "permission_error"
-  | "not_found_error"
-  | "insufficient_quota"
-  | "rate_limit_error"
-  | "conflict_error"
-  | "server_error";
-
-interface ErrorRow {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 422 | 426 | 429 | 500 | 502 | 503 | 504;
-  readonly type: ErrorType;
-  readonly title: string;
-  readonly fix: string;
-}
-
-const row = (status: ErrorRow["status"], type: ErrorType, title: string, fix: string): ErrorRow => ({
-  status,
-  type,
-  title,
-  fix,
-});
+import { row } from "./error-row.ts";
+import { SIGN_IN_ERRORS } from "./sign-in-errors.ts";
 
 const BAD = "invalid_request_error";
 
@@ -107,8 +86,8 @@ export const ERRORS = {
   invalid_api_key: row(
     401,
     "authentication_error",
-    "The API key is not valid.",
-    "Check that the key was copied whole and has not been revoked.",
+    "The API key or access token is not valid.",
+    "Check that the key was copied whole and has not been revoked; a session's token is refreshed, or you sign in again.",
   ),
   key_expired: row(
     401,
@@ -248,6 +227,8 @@ export const ERRORS = {
   member_limit: row(409, "conflict_error", "The account has as many members as it may.", "Remove one first."),
   invite_limit: row(409, "conflict_error", "The account has as many open invites as it may.", "Revoke one first."),
 
+  ...SIGN_IN_ERRORS,
+
   // Supply.
   no_provider: row(
     503,
@@ -336,7 +317,7 @@ export const ERRORS = {
   replaced: row(409, "conflict_error", "The same daemon connected again.", "Run one process per daemon key."),
   invalid_ticket: row(400, BAD, "The ticket is not one of this network's.", "Drop the claim."),
   claim_refused: row(409, "conflict_error", "The claim came for a job that is not open.", "Drop the claim."),
-} as const satisfies Record<string, ErrorRow>;
+} as const satisfies Record<string, ReturnType<typeof row>>;
 
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -22,6 +22,10 @@ export type KeyId = Id<"KeyId">;
 export type MemberId = Id<"MemberId">;
 /** 22 base62 digits; names one invite to an account's team. */
 export type InviteId = Id<"InviteId">;
+/** 22 base62 digits; names one session of a member who signed in with a wallet. */
+export type SessionId = Id<"SessionId">;
+/** A wallet's Ed25519 public key in base58, as Solana writes addresses. */
+export type WalletAddress = Id<"WalletAddress">;
 /** A daemon's Ed25519 public key in base58, as Solana writes keys. */
 export type DaemonId = Id<"DaemonId">;
 /** A consumer as receipts name it: 22 base62 digits that only the network can tie to an account. */

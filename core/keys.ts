@@ -1,21 +1,28 @@
-/** Ed25519 keys of daemons and of the network, held to the strict rules (RFC 8032; architecture.md, Trust). */
+/** Ed25519 keys of daemons, wallets and the network, held to the strict rules (RFC 8032; architecture.md, Trust). */
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { base58, base64urlnopad } from "@scure/base";
 import type { DaemonId } from "./ids.ts";
 
 /** Characters of 32 bytes in base58, at most: ceil(256 / log2(58)). */
-const DAEMON_ID_LENGTH = 44;
+const PUBLIC_KEY_LENGTH = 44;
+/** The same of the 64 bytes of a signature. */
+const SIGNATURE_LENGTH = 88;
 
 /**
- * The public key that a daemon id writes, or null when it is not 32 bytes of base58, not canonical, of small order, or
- * not in the prime-order group. With a key of small order one signature would fit every message.
+ * The public key that a daemon id or a wallet's address writes, or null when it is not 32 bytes of base58, not canonical, of
+ * small order, or not in the prime-order group. With a key of small order one signature would fit every message.
  */
-export function parseDaemonId(text: string): Uint8Array | null {
+export function parsePublicKey(text: string): Uint8Array | null {
   // Base58 takes quadratic time, so a long text must not reach it.
-  if (text.length > DAEMON_ID_LENGTH) return null;
+  if (text.length > PUBLIC_KEY_LENGTH) return null;
   const key = decode(() => base58.decode(text), 32);
   return key !== null && isStrongPublicKey(key) ? key : null;
+}
+
+/** The public key of a daemon's id, as {@link parsePublicKey} reads it. */
+export function parseDaemonId(text: string): Uint8Array | null {
+  return parsePublicKey(text);
 }
 
 /** The id of a daemon: its public key in base58. */
@@ -48,6 +55,11 @@ export function verifyStrict(signature: Uint8Array, message: Uint8Array, publicK
   } catch {
     return false;
   }
+}
+
+/** A signature's 64 bytes from base58, as wallets of Solana write them, or null. */
+export function parseWalletSignature(text: string): Uint8Array | null {
+  return text.length > SIGNATURE_LENGTH ? null : decode(() => base58.decode(text), 64);
 }
 
 /** A signature's 64 bytes from base64url, or null. */

@@ -94,6 +94,25 @@ export const LIMITS = {
   /** How long an invite may count: a month, and a week unless a call says otherwise. */
   inviteMs: 30 * DAY_MS,
   inviteDefaultMs: 7 * DAY_MS,
+  /** How long a challenge of a wallet may be answered: a hardware wallet and its owner need a minute or two. */
+  signInChallengeMs: 5 * MINUTE_MS,
+  /** Expired challenges that go with each new one: more than come, so that what is kept is five minutes of asking. */
+  challengesSwept: 16,
+  /** A session's access token, and the session itself, whatever is refreshed in between. */
+  sessionAccessMs: 60 * MINUTE_MS,
+  sessionMs: 30 * DAY_MS,
+  /** A session of a recovery wallet, which links another one and nothing else. */
+  recoverySessionMs: 15 * MINUTE_MS,
+  /** The access token before a refresh is taken for as long as a slice's lease may know it. */
+  sessionOverlapMs: 60 * SECOND_MS,
+  /** Sessions of one member; a further one ends the oldest. At 0.5 KiB each, 100 members have 1 MiB of memory. */
+  memberSessions: 16,
+  /** Refreshes of one session, each a row until it ends: six an hour for a month. */
+  sessionRefreshes: 4_096,
+  /** How long a sign-in waits for Solana to tell a wallet's history; without it the next one asks again. */
+  walletHistoryMs: 5 * SECOND_MS,
+  /** Wallets of one member, recovery wallets too. */
+  memberWallets: 16,
   /** Why something was done that an operator answers for. */
   reasonCharacters: 256,
   /** A proposal to reverse a receipt waits this long for a second operator. */

@@ -34,6 +34,8 @@ export const PARAMETERS = {
 
   starterMillicredits: row(1_200_000, 0, 1_000_000_000, "§6"),
   starterExpiryMs: row(30 * DAY_MS, DAY_MS, 3_650 * DAY_MS, "§6"),
+  starterHistoryMs: row(30 * DAY_MS, 0, 3_650 * DAY_MS, "§6"),
+  starterDailyMillicredits: row(1_200_000_000, 0, 1_000_000_000_000, "§6"),
   minimumBalanceMillicredits: row(5_000, 0, 1_000_000_000, "§6"),
   minimumCompletionTokens: row(256, 1, 1_000_000, "§6"),
   transferLeastMillicredits: row(1_000, 1, 1_000_000_000, "§6"),

@@ -21,6 +21,7 @@ import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags
 import { addLocal } from "./local-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
 import { addTeam } from "./team-commands.ts";
+import { addWallets } from "./wallet-commands.ts";
 
 /** Runs a command line (without node and script) and gives its exit code. Throws only for bugs. */
 export async function runCli(
@@ -72,7 +73,10 @@ function describe(
       "--url <url>",
       "the network (TOLLMILL_URL; else the local network of this folder, else http://127.0.0.1:8787)",
     )
-    .option("--api-key <key>", "the account's key (TOLLMILL_API_KEY; else that of the local network of this folder)")
+    .option(
+      "--api-key <key>",
+      "the account's key (TOLLMILL_API_KEY; else the session of tollmill login, or the key of the local network here)",
+    )
     .option("--json", "write NDJSON, and an error as one line of JSON")
     .version(packageJson.version, "--version", "print the version")
     .showHelpAfterError(HINT)
@@ -126,6 +130,7 @@ function describe(
     .action(async (_flags, command: Command) => {
       done(await showInvariants(context, command.optsWithGlobals<GlobalFlags>()));
     });
+  addWallets(program, context, done);
   addUsage(program, context, done);
   addKeys(program, context, done);
   addTeam(program, context, done);

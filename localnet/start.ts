@@ -133,7 +133,8 @@ async function bringUp(progress: Progress): Promise<void> {
   await progress.step("database", () => migrate({ root: ROOT, folder }));
   const url = await progress.step(
     "edge",
-    () => startEdge({ root: ROOT, folder, port, secrets, onStart: (part) => track(part) }),
+    () =>
+      startEdge({ root: ROOT, folder, port, secrets, solanaRpc: solana?.rpc ?? null, onStart: (part) => track(part) }),
     (at) => at,
   );
   const operator = new Operator(url, secrets.ADMIN_KEY);

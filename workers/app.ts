@@ -52,7 +52,7 @@ app.use(
   }),
 );
 
-// Keys travel in a header, never in a cookie, so any page may call: it can only use a key that it was given.
+// Any page may call with a key that it was given. No browser sends cookies along under a wildcard, so none is for others.
 const preflight = cors({ origin: "*", maxAge: PREFLIGHT_SECONDS });
 const anyOrigin: MiddlewareHandler<HttpEnv> = async (c, next) => {
   if (c.req.method === "OPTIONS") return await preflight(c, next);

@@ -1,32 +1,50 @@
-/** Who asks: API keys, operators' keys, and the names that accounts have in public. Touches no object. */
+/** Who asks: API keys, sessions, operators' keys, and the names that accounts have in public. Touches no object. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
+import type { Context } from "hono";
+import { getCookie } from "hono/cookie";
 import { refuse } from "../core/errors.ts";
 import type { AccountId, Pseudonym } from "../core/ids.ts";
 import { type ApiKey, parseApiKey } from "../protocol/api-key.ts";
 import type { Answer } from "../protocol/internal/account.ts";
 import { pseudonymUnder } from "../protocol/pseudonym.ts";
+import { ACCESS_COOKIE, parseAccessToken, SESSION_PREFIX } from "../protocol/session-token.ts";
 import type { Config } from "./config.ts";
 
 /** Pseudonyms kept in memory: 44 characters each, so well under a mebibyte. */
 const KNOWN_PSEUDONYMS = 4_096;
 
-/** Keys whose checksum was found right, by their text: two hundred bytes each, so under a mebibyte. */
+/** Keys and access tokens whose checksum was found right, by their text: two hundred bytes each, so under a mebibyte. */
 const KNOWN_KEYS = 4_096;
 
 const pseudonyms = new Map<AccountId, Pseudonym>();
 const keys = new WeakMap<Config, Map<string, ApiKey>>();
 
 /**
- * Reads the API key of an Authorization header. Whether its secret is one of the account's is for the account to say; a
- * malformed or forged key ends here, before any object is called.
+ * Reads the API key or a session's access token of a call: from its Authorization header, or where it has none from the
+ * cookie of a page of this network. Whether the secret is one of the account's is for the account to say; what is malformed
+ * or forged ends here, before any object is called.
  */
-export function authenticate(authorization: string | null | undefined, config: Config): Answer<ApiKey> {
-  const token = bearer(authorization);
+export function authenticate(
+  c: Context,
+  config: Config,
+  authorization = c.req.header("authorization"),
+): Answer<ApiKey> {
+  const token = authorization === undefined ? (getCookie(c, ACCESS_COOKIE) ?? null) : bearer(authorization);
   if (token === null) return { ok: false, refusal: refuse("missing_api_key") };
+  if (authorization === undefined && !mayUseCookies(c)) return { ok: false, refusal: refuse("foreign_origin") };
   const key = keyOf(token, config);
   return key === null ? { ok: false, refusal: refuse("invalid_api_key") } : { ok: true, value: key };
+}
+
+/**
+ * Whether a call that changes something, or opens a socket, comes from a page of this very origin. A cookie goes out with
+ * calls that other pages make a browser do; `SameSite=Strict` keeps it from most of them, and this from the others.
+ */
+export function mayUseCookies(c: Context): boolean {
+  const onlyReads = ["GET", "HEAD"].includes(c.req.method) && c.req.header("upgrade") === undefined;
+  return onlyReads || c.req.header("origin") === new URL(c.req.url).origin;
 }
 
 /** Who comes again need not be computed again. Only right keys are kept, so nobody fills the memory with wrong ones. */
@@ -35,7 +53,8 @@ function keyOf(token: string, config: Config): ApiKey | null {
   keys.set(config, known);
   const before = known.get(token);
   if (before !== undefined) return before;
-  const key = parseApiKey(token, config.edgeKey);
+  const parse = token.startsWith(SESSION_PREFIX) ? parseAccessToken : parseApiKey;
+  const key = parse(token, config.edgeKey);
   if (key === null) return null;
   if (known.size >= KNOWN_KEYS) known.clear();
   known.set(token, key);

@@ -17,6 +17,8 @@ export interface Config {
   /** Who may call the operators' routes: one or more, no two with the same name or key. */
   readonly operators: readonly Operator[];
   readonly parameters: Parameters;
+  /** The Solana chain, such as `mainnet`, and its JSON-RPC, whose address may hold a key; null where there is none. */
+  readonly solana: { readonly chain: string; readonly rpcUrl: string | null };
 }
 
 /** A variable that is missing or malformed; its message says which one and how to set it. */
@@ -49,6 +51,11 @@ export function readConfig(env: Settings): Config {
     edgeKey: hexToBytes(secret("EDGE_KEY", env.EDGE_KEY, /^[0-9a-f]{64}$/, "64 hex digits (openssl rand -hex 32)")),
     operators: readOperators(env.ADMIN_KEY),
     parameters: parameters(env.TOLLMILL_PARAMETERS),
+    solana: {
+      chain: variable("SOLANA_CHAIN", env.SOLANA_CHAIN, /^(mainnet|devnet|testnet|localnet)$/, "a chain of Solana"),
+      rpcUrl:
+        variable("SOLANA_RPC_URL", env.SOLANA_RPC_URL, /^(https?:\/\/\S+)?$/, "an http or https URL, or empty") || null,
+    },
   });
 }
 

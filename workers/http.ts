@@ -15,6 +15,9 @@ export interface HttpEnv {
   };
 }
 
+/** What is known of a call in every route, whatever its middlewares have added. */
+export type CallContext = Pick<Context<HttpEnv>, "req" | "env" | "var" | "header">;
+
 type ErrorStatus = (typeof ERRORS)[ErrorCode]["status"];
 
 /** A problem as the typed routes of the network API describe it: one type for each status. */

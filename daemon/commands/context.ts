@@ -1,6 +1,7 @@
 /** What every command is given. */
 
 import { readAdminSettings, readSettings, type Settings } from "../network/settings.ts";
+import { accessToken } from "../network/sign-in.ts";
 import type { Terminal } from "../output/terminal.ts";
 
 export interface GlobalFlags {
@@ -23,6 +24,12 @@ export interface Context {
 }
 
 export function settingsOf(context: Context, flags: GlobalFlags): Promise<Settings> {
+  const { env, folder } = context;
+  return readSettings({ flags, env, folder, sessionOf: (url) => accessToken(env, url) });
+}
+
+/** Which network, for a command that needs no key or session to be there. */
+export function networkOf(context: Context, flags: GlobalFlags): Promise<Settings> {
   return readSettings({ flags, env: context.env, folder: context.folder });
 }
 

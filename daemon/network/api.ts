@@ -39,7 +39,10 @@ export async function callText({ url, apiKey }: Settings, path: string, call: Ca
   if (response.ok) return text;
   const parsed = problem.safeParse(parseJson(text));
   if (parsed.success) {
-    const hint = response.status === 401 && apiKey === null ? " Give it with --api-key or TOLLMILL_API_KEY." : "";
+    const hint =
+      response.status === 401 && apiKey === null
+        ? " Sign in with tollmill login, or give it with --api-key or TOLLMILL_API_KEY."
+        : "";
     throw new Refused(parsed.data.code ?? null, parsed.data.detail + hint);
   }
   // A network that is just being restarted answers so, or what stands in front of it does.

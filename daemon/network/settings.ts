@@ -20,6 +20,8 @@ export interface SettingsSources {
   };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly folder: string;
+  /** The access token of this machine's session with a network, or null; asked where nothing else names a key. */
+  readonly sessionOf?: (url: string) => Promise<string | null>;
 }
 
 const DEFAULT_URL = "http://127.0.0.1:8787";
@@ -34,7 +36,10 @@ const dev = z.object({
 });
 type Dev = z.infer<typeof dev>;
 
-/** Flags go before the environment, and that before the local network of the current folder. */
+/**
+ * Flags go before the environment, that before a session with the network, and that before the local network of the current
+ * folder.
+ */
 export async function readSettings(sources: SettingsSources): Promise<Settings> {
   const key = sources.flags.apiKey ?? nonEmpty(sources.env["TOLLMILL_API_KEY"]);
   return await choose(sources, key === undefined ? null : checkedKey(key), ({ apiKey }) => apiKey);
@@ -42,9 +47,10 @@ export async function readSettings(sources: SettingsSources): Promise<Settings> 
 
 /** The same with an operator's key, without which the commands of operators ask nothing. */
 export async function readAdminSettings(sources: SettingsSources): Promise<Settings> {
+  const { sessionOf: _, ...own } = sources;
   const key = sources.flags.key ?? nonEmpty(sources.env["TOLLMILL_ADMIN_KEY"]);
   const checked = key === undefined ? null : checkedAdminKey(key);
-  const settings = await choose(sources, checked, ({ adminKey }) => adminKey ?? null);
+  const settings = await choose(own, checked, ({ adminKey }) => adminKey ?? null);
   if (settings.apiKey !== null) return settings;
   throw new Failure(EXIT.usage, "An operator's key is missing. Give it with --key or TOLLMILL_ADMIN_KEY.");
 }
@@ -55,7 +61,7 @@ export async function readLocalSolana({ folder }: { readonly folder: string }): 
 }
 
 async function choose(
-  { flags, env, folder }: SettingsSources,
+  { flags, env, folder, sessionOf }: SettingsSources,
   key: string | null,
   keyOf: (local: Dev) => string | null,
 ): Promise<Settings> {
@@ -63,9 +69,10 @@ async function choose(
   if (named !== undefined && key !== null) return { url: checkedUrl(named), apiKey: key };
   const local = await readDev(join(folder, DEV_FILE));
   const url = checkedUrl(named ?? local?.url ?? DEFAULT_URL);
+  const ownKey = key ?? (await sessionOf?.(url)) ?? null;
   // The local network's key is of no use to another network, and none of its business.
   const localKey = local !== null && checkedUrl(local.url) === url ? keyOf(local) : null;
-  return { url, apiKey: key ?? localKey };
+  return { url, apiKey: ownKey ?? localKey };
 }
 
 async function readDev(path: string): Promise<Dev | null> {
@@ -100,7 +107,7 @@ function checkedUrl(text: string): string {
 
 function checkedKey(key: string): string {
   // The key itself is never repeated: terminals and logs keep what they show.
-  if (!/^tm_[0-9A-Za-z]+$/.test(key)) {
+  if (!/^tms?_[0-9A-Za-z]+$/.test(key)) {
     throw new Failure(
       EXIT.usage,
       "--api-key: an API key begins with tm_ and has only letters and digits. Copy it whole.",

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import type { Scope } from "../../core/account/scopes.ts";
-import { type Refusal, refuse } from "../../core/errors.ts";
+import { refuse } from "../../core/errors.ts";
 import { type AccountId, type InviteId, type JobId, type KeyId, type MemberId, sliceOf } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
@@ -35,6 +35,7 @@ import type {
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import type { Move } from "../../protocol/internal/move.ts";
+import type { Identity, SessionCommand, SessionRecord } from "../../protocol/internal/session.ts";
 import type * as team from "../../protocol/internal/team.ts";
 import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
@@ -72,6 +73,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #watchers: Watchers;
   readonly #management = new Management({
     books: () => this.#books,
+    open: () => this.#books ?? this.#load(),
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
     narrowed: async () => {
       this.#watchers.recheck();
@@ -116,7 +118,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { key, starter } = command;
     const books = this.#books ?? this.#load();
     const opened = books.keys.byId(key.id) === null;
-    if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
+    if (opened && books.keys.list().length > 0) return { ok: false, refusal: refuse("id_conflict") };
     if (opened) desk.found(books, key, Date.now());
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
@@ -356,6 +358,14 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     return this.#management.removeMember(credentials, id);
   }
 
+  async sessions(command: SessionCommand): Promise<Answer<SessionRecord[]>> {
+    return this.#management.sessions(command);
+  }
+
+  async identity(credentials: Credentials): Promise<Answer<Identity>> {
+    return this.#management.identity(credentials);
+  }
+
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
@@ -387,8 +397,4 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { ledger } = this.#books;
     return { type: "held", ...heldTerms(hold, ledger.remaining(), allotmentOf(ledger.state, hold, this.#parameters)) };
   }
-}
-
-function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {
-  return { ok: false, refusal: value };
 }

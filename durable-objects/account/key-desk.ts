@@ -25,7 +25,7 @@ export function termsOf({ id, models, budget }: StoredKey): KeyTerms {
 
 /** A key as its account's owner sees it, with what it has spent of its budget. */
 function viewOf(key: StoredKey, { spending }: AccountState, now: number): KeyView {
-  const { secretHash: _, old, rotations: _rotations, made: _made, ...record } = key;
+  const { secretHash: _, old, rotations: _rotations, made: _made, ofSessions: _of, ...record } = key;
   const own = spending.get(key.id) ?? NO_SPENDING;
   return {
     ...record,
@@ -130,8 +130,9 @@ function changeable(entered: Entered, id: KeyId): Answer<StoredKey> {
   return more === null ? { ok: true, value: key } : no(more);
 }
 
-/** Whether a key is the member's own, or the member manages everyone's. */
+/** Whether a key is the member's own, or the member manages everyone's. What sessions act as is nobody's to manage. */
 function isInReach({ team, key: by }: Pick<Entered, "team" | "key">, key: StoredKey): boolean {
+  if (key.ofSessions) return false;
   return key.member === by.member || runsTeam(team.holder(by.member).role);
 }
 

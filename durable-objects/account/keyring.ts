@@ -4,6 +4,7 @@ import type { Budget } from "../../core/account/budget.ts";
 import { SCOPES, type Scope } from "../../core/account/scopes.ts";
 import type { KeyId, MemberId } from "../../core/ids.ts";
 import type { KeyRecord, KeySettings, NewKey } from "../../protocol/internal/account.ts";
+import { Sessions } from "./sessions.ts";
 
 /** A key with what only its account knows: hashes, and which call rotated it last. */
 export interface StoredKey extends KeyRecord {
@@ -14,6 +15,14 @@ export interface StoredKey extends KeyRecord {
   readonly rotations: readonly string[];
   /** What it was made with; null for a key from before there was more than a name. */
   readonly made: string | null;
+  /** Whether it is the one key that a member's sessions act as; it has no secret of its own, and nobody sees it. */
+  readonly ofSessions: boolean;
+}
+
+/** A secret's hash and the time from which it is taken no more, or null. */
+interface TakenSecret {
+  readonly hash: string;
+  readonly until: number | null;
 }
 
 interface RawKey extends Record<string, SqlStorageValue> {
@@ -33,12 +42,14 @@ interface RawKey extends Record<string, SqlStorageValue> {
   rotations: string | null;
   made: string | null;
   member: string;
+  of_sessions: number;
 }
 
 /** Names of rotations that are remembered, so that a call that comes again late is still known. */
 const ROTATIONS_KEPT = 32;
 
 export class Keyring {
+  readonly sessions: Sessions;
   readonly #sql: SqlStorage;
   readonly #byId = new Map<KeyId, StoredKey>();
   /** Secrets' hashes, today's and those of before a rotation. */
@@ -46,6 +57,7 @@ export class Keyring {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.sessions = new Sessions(sql);
     for (const row of sql.exec<RawKey>("SELECT * FROM keys ORDER BY created_at, id")) this.#keep(keyOf(row));
   }
 
@@ -55,21 +67,46 @@ export class Keyring {
     if (key.old !== null) this.#byHash.set(key.old.secretHash, key.id);
   }
 
-  /** The key of a secret's hash that is not revoked and whose secret is still taken, or null. It may have expired. */
+  /**
+   * The key of a secret's hash that is not revoked and whose secret is still taken, or null. It may have expired. For a
+   * session it is what the session acts as.
+   */
   find(secretHash: string, now: number): StoredKey | null {
     const id = this.#byHash.get(secretHash);
-    const key = id === undefined ? undefined : this.#byId.get(id);
+    if (id === undefined) return this.#ofSession(secretHash, now);
+    const key = this.#byId.get(id);
     if (key === undefined || key.revokedAt !== null) return null;
     if (key.secretHash === secretHash) return key;
     return key.old?.secretHash === secretHash && now < key.old.until ? key : null;
   }
 
+  #ofSession(secretHash: string, now: number): StoredKey | null {
+    const session = this.sessions.find(secretHash, now);
+    const key = session === null ? null : this.#sessionKeyOf(session.member);
+    if (session === null || key === null || key.revokedAt !== null) return null;
+    return session.recovery ? { ...key, scopes: [] } : key;
+  }
+
   /** When a secret ceases to be taken by time alone: its key expires, or its overlap after a rotation is over. */
   endOf(secretHash: string): number {
     const id = this.#byHash.get(secretHash);
-    const key = id === undefined ? undefined : this.#byId.get(id);
+    if (id === undefined) return this.sessions.endOf(secretHash);
+    const key = this.#byId.get(id);
     const expiry = key?.expiresAt ?? Number.POSITIVE_INFINITY;
     return key?.old?.secretHash === secretHash ? Math.min(expiry, key.old.until) : expiry;
+  }
+
+  /** The hashes of the secrets that open a key now, those of its sessions where it is theirs. */
+  secretsOf(key: StoredKey, now: number): TakenSecret[] {
+    const { old } = key;
+    const before = old === null || old.until <= now ? [] : [{ hash: old.secretHash, until: old.until }];
+    if (!key.ofSessions) return [{ hash: key.secretHash, until: null }, ...before];
+    const sessions = this.sessions.of(key.member).filter(({ recovery }) => !recovery);
+    return sessions.flatMap((session) => {
+      const hashes = [session.secretHash, ...(session.old === null ? [] : [session.old.secretHash])];
+      const taken = hashes.map((hash) => ({ hash, until: this.sessions.endOf(hash) }));
+      return taken.filter(({ until }) => until > now);
+    });
   }
 
   byId(id: KeyId): StoredKey | null {
@@ -86,27 +123,30 @@ export class Keyring {
     return this.list().filter((key) => key.member === member && key.revokedAt === null);
   }
 
-  /** Keys that are not revoked. */
+  /** Keys that are not revoked, without those that sessions act as. */
   get live(): number {
-    return this.list().filter((key) => key.revokedAt === null).length;
+    return this.list().filter((key) => key.revokedAt === null && !key.ofSessions).length;
+  }
+
+  #sessionKeyOf(member: MemberId): StoredKey | null {
+    return this.list().find((key) => key.member === member && key.ofSessions) ?? null;
+  }
+
+  /** Sees to it that a member's sessions have a key to act as, with these scopes. */
+  setSessionKey({ id, name, scopes }: Pick<KeyRecord, "id" | "name" | "scopes">, member: MemberId, now: number): void {
+    const before = this.#sessionKeyOf(member);
+    if (before !== null) this.#write({ ...before, name, scopes });
+    // What stands for its secret is no hash, so that no call can bring it.
+    else
+      this.#write({
+        ...newKey({ id, name, scopes, secretHash: `sessions/${id}` }, member, null, now),
+        ofSessions: true,
+      });
   }
 
   /** Adds a key. What it does not name is unbounded; scopes that are not named are all. `made` tells it from another. */
   add(key: NewKey, member: MemberId, made: string | null, now: number): StoredKey {
-    const { id, secretHash } = key;
-    const stored: StoredKey = {
-      ...settingsOf(key),
-      id,
-      member,
-      secretHash,
-      createdAt: now,
-      revokedAt: null,
-      rotatedAt: null,
-      old: null,
-      rotations: [],
-      made,
-    };
-    return this.#write(stored);
+    return this.#write(newKey(key, member, made, now));
   }
 
   update(key: StoredKey, settings: Partial<KeySettings>): StoredKey {
@@ -131,8 +171,8 @@ export class Keyring {
   #write(key: StoredKey): StoredKey {
     this.#sql.exec(
       `INSERT INTO keys (id, name, secret_hash, created_at, revoked_at, requests_per_minute, scopes, models, expires_at,
-         budget, old_secret_hash, old_until, rotated_at, rotations, made, member)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         budget, old_secret_hash, old_until, rotated_at, rotations, made, member, of_sessions)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret_hash = excluded.secret_hash,
          revoked_at = excluded.revoked_at, requests_per_minute = excluded.requests_per_minute, scopes = excluded.scopes,
          models = excluded.models, expires_at = excluded.expires_at, budget = excluded.budget,
@@ -154,10 +194,17 @@ export class Keyring {
       JSON.stringify(key.rotations),
       key.made,
       key.member,
+      key.ofSessions ? 1 : 0,
     );
     this.#keep(key);
     return key;
   }
+}
+
+function newKey(key: NewKey, member: MemberId, made: string | null, now: number): StoredKey {
+  const { id, secretHash } = key;
+  const times = { createdAt: now, revokedAt: null, rotatedAt: null };
+  return { ...settingsOf(key), id, member, secretHash, ...times, old: null, rotations: [], made, ofSessions: false };
 }
 
 function settingsOf({ name, requestsPerMinute, scopes, models, expiresAt, budget }: NewKey): KeySettings {
@@ -191,5 +238,6 @@ function keyOf(row: RawKey): StoredKey {
     old,
     rotations: row.rotations === null ? [] : (JSON.parse(row.rotations) as string[]),
     made: row.made,
+    ofSessions: row.of_sessions === 1,
   };
 }

@@ -10,10 +10,12 @@ import type {
   NewKey,
   Rotation,
 } from "../../protocol/internal/account.ts";
+import type { Identity, SessionCommand, SessionRecord, SessionRpc } from "../../protocol/internal/session.ts";
 import type * as team from "../../protocol/internal/team.ts";
 import type { Books, Entered } from "./books.ts";
 import { createKey, enter, listKeys, revokeKey, rotateKey, updateKey, viewed } from "./key-desk.ts";
 import type { StoredKey } from "./keyring.ts";
+import * as sessions from "./session-desk.ts";
 import * as desk from "./team-desk.ts";
 
 type KeysRpc = Pick<AccountRpc, "keys" | "createKey" | "updateKey" | "rotateKey" | "revokeKey">;
@@ -21,12 +23,14 @@ type KeysRpc = Pick<AccountRpc, "keys" | "createKey" | "updateKey" | "rotateKey"
 export interface ManagementHost {
   /** The account's books; null while it was never opened. */
   books(): Books | null;
+  /** The books, and where there are none yet, new ones. */
+  open(): Books;
   /** A key may do less than before. Resolves when that counts everywhere. */
   narrowed(): Promise<void>;
 }
 
-/** Who may do what in an account: its keys and its team (protocol/internal/team.ts). */
-export class Management implements team.TeamRpc, KeysRpc {
+/** Who may do what in an account: its keys, its team (protocol/internal/team.ts) and its sessions (session.ts there). */
+export class Management implements team.TeamRpc, SessionRpc, KeysRpc {
   readonly #host: ManagementHost;
 
   constructor(host: ManagementHost) {
@@ -89,6 +93,28 @@ export class Management implements team.TeamRpc, KeysRpc {
 
   async removeMember(credentials: Credentials, id: MemberId): Promise<Answer<team.MemberView>> {
     return this.#manage(credentials, [], (entered) => desk.removeMember(entered, id, Date.now()));
+  }
+
+  async sessions(command: SessionCommand): Promise<Answer<SessionRecord[]>> {
+    const now = Date.now();
+    // Only a wallet that the edge has linked begins a session, and its first one opens the account.
+    if (command.type === "begin") return sessions.begin(this.#host.open(), command, now);
+    const books = this.#host.books();
+    if (books === null) return { ok: false, refusal: refuse("invalid_session") };
+    if (command.type === "list") return sessions.list(books, command, now);
+    if (command.type === "refresh") {
+      const refreshed = sessions.refresh(books, command, now);
+      if (!refreshed.ok) await this.#host.narrowed();
+      return refreshed;
+    }
+    const ended = command.type === "end" ? sessions.end(books, command, now) : sessions.unlinked(books, command);
+    await this.#host.narrowed();
+    return ended;
+  }
+
+  async identity(credentials: Credentials): Promise<Answer<Identity>> {
+    const who = (entered: Entered) => sessions.identify(entered, credentials, Date.now());
+    return this.ask(credentials, [], (entered) => ({ ok: true, value: who(entered) }));
   }
 
   #manageKey(

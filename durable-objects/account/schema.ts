@@ -139,6 +139,32 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
     drained INTEGER NOT NULL CHECK (drained IN (0, 1))
   ) STRICT;
   `,
+  `
+  -- Sessions of members who signed in with a wallet (docs/decisions/0034), until they end. recovery is 1 where the wallet may
+  -- only link another one. Refresh secrets that were used are kept as long as their session, to know them when they return.
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    member TEXT NOT NULL,
+    wallet TEXT NOT NULL,
+    recovery INTEGER NOT NULL CHECK (recovery IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    secret_hash TEXT NOT NULL,
+    secret_until INTEGER NOT NULL,
+    old_secret_hash TEXT,
+    old_until INTEGER,
+    refresh_hash TEXT NOT NULL,
+    refreshes INTEGER NOT NULL CHECK (refreshes >= 0),
+    refreshed_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE used_refreshes (
+    hash TEXT PRIMARY KEY,
+    session TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- 1 for the one key that a member's sessions act as.
+  ALTER TABLE keys ADD COLUMN of_sessions INTEGER NOT NULL DEFAULT 0 CHECK (of_sessions IN (0, 1));
+  `,
 ];
 
 /** The tables of a slice: an account's without its keys' bounds, its team and slices of its own. */

@@ -161,7 +161,7 @@ export class Slices {
     ]);
     const terms = {
       until,
-      keys: keys.list().flatMap((key) => sliceKeyOf(key, now)),
+      keys: keys.list().flatMap((key) => sliceKeyOf(key, keys.secretsOf(key, now), now)),
       namedOnly: isNamedOnly(ledger.state, now),
     };
     await Promise.all(
@@ -322,13 +322,11 @@ export function slicesHost(
 }
 
 /** A key that a slice may let in, or nothing: what has a budget or a bound of its own stays with the account. */
-function sliceKeyOf(key: StoredKey, now: number): SliceKey[] {
-  const { id, secretHash, old, models, expiresAt, budget, requestsPerMinute, revokedAt, scopes } = key;
+function sliceKeyOf(key: StoredKey, secrets: SliceKey["secrets"], now: number): SliceKey[] {
+  const { id, models, expiresAt, budget, requestsPerMinute, revokedAt, scopes } = key;
   const isBounded = budget !== null || requestsPerMinute !== null;
   const counts = revokedAt === null && scopes.includes("inference") && (expiresAt === null || expiresAt > now);
-  if (isBounded || !counts) return [];
-  const before = old === null || old.until <= now ? [] : [{ hash: old.secretHash, until: old.until }];
-  return [{ id, secrets: [{ hash: secretHash, until: null }, ...before], models, expiresAt }];
+  return isBounded || !counts || secrets.length === 0 ? [] : [{ id, secrets, models, expiresAt }];
 }
 
 function without(report: SliceReport, { parts }: Move): SliceReport {

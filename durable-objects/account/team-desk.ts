@@ -40,7 +40,7 @@ function viewMember({ keys, ledger }: Books, member: StoredMember, now: number):
   const spendings = own.map(({ id }) => ledger.state.spending.get(id) ?? NO_SPENDING);
   return {
     ...record,
-    keys: own.filter(({ revokedAt }) => revokedAt === null).length,
+    keys: own.filter(({ revokedAt, ofSessions }) => revokedAt === null && !ofSessions).length,
     spent: sum(spendings.map((spending) => spentIn(spending, "monthly", now))),
     held: sum(spendings.map(({ held }) => held)),
   };
@@ -107,7 +107,10 @@ export function join(books: Books, command: JoinCommand, now: number): Answer<Jo
   return yes({ member: viewMember(books, member, now), joined: true, keyStands: true });
 }
 
-/** Changes a member's name or role. Its keys lose at once what the new role does not allow, and gain nothing. */
+/**
+ * Changes a member's name or role. Its keys lose at once what the new role does not allow, and gain nothing; its sessions
+ * may do what the new role allows.
+ */
 export function changeMember(entered: Entered, id: MemberId, changes: MemberChanges, now: number): Answer<MemberView> {
   const { keys, team, key: by } = entered;
   const member = team.byId(id);
@@ -121,10 +124,10 @@ export function changeMember(entered: Entered, id: MemberId, changes: MemberChan
   if (name === member.name && !changesRole) return yes(viewMember(entered, member, now));
   const changed = team.atOnce(() => {
     for (const key of keys.of(id)) {
-      const scopes = allowedBy(role, key.scopes);
+      const scopes = key.ofSessions ? ROLE_SCOPES[role] : allowedBy(role, key.scopes);
       // Without a scope it would be a key that opens nothing, and yet counts.
       if (scopes.length === 0) keys.revoke(key, now);
-      else if (scopes.length < key.scopes.length) keys.update(key, { scopes });
+      else if (scopes.length !== key.scopes.length) keys.update(key, { scopes });
     }
     if (!runsTeam(role)) endInvitesOf(entered, id, now);
     return team.putMember({ ...member, name, role });
@@ -132,7 +135,7 @@ export function changeMember(entered: Entered, id: MemberId, changes: MemberChan
   return yes(viewMember(entered, changed, now));
 }
 
-/** Removes a member for good and revokes its keys and invites; the same call again finds it done. Its jobs go on. */
+/** Removes a member for good and ends its keys, sessions and invites; the same call again finds it done. Its jobs go on. */
 export function removeMember(entered: Entered, id: MemberId, now: number): Answer<MemberView> {
   const { keys, team, key: by } = entered;
   const member = team.byId(id);
@@ -146,6 +149,7 @@ export function removeMember(entered: Entered, id: MemberId, now: number): Answe
   if (member.removedAt !== null) return yes(viewMember(entered, member, now));
   const removed = team.atOnce(() => {
     for (const key of keys.of(id)) keys.revoke(key, now);
+    for (const session of keys.sessions.of(id)) keys.sessions.end(session);
     endInvitesOf(entered, id, now);
     return team.putMember({ ...member, removedAt: now });
   });

@@ -10,8 +10,8 @@ export interface EventFields {
 }
 
 const LONGEST_FIELD = 512;
-/** Whatever looks like an API key is cut from a text, in case an error's message quotes one. */
-const KEYS = /tm_[0-9A-Za-z]{8,}/g;
+/** Whatever looks like a key, a token or an invite is cut from a text, in case an error's message quotes one. */
+const SECRETS = /(tm[a-z]?_)[0-9A-Za-z]{8,}/g;
 
 /** Writes an event: `{"event": …, "at": …, …fields}`. Fields without a value are left out. */
 export function emit(event: string, fields: EventFields = {}): void {
@@ -44,5 +44,5 @@ function line(event: string, fields: EventFields): string {
 }
 
 function tidy(value: Field): Field {
-  return typeof value === "string" ? value.replace(KEYS, "tm_…").slice(0, LONGEST_FIELD) : value;
+  return typeof value === "string" ? value.replace(SECRETS, "$1…").slice(0, LONGEST_FIELD) : value;
 }

@@ -14,6 +14,8 @@ export interface EdgeOptions {
   readonly folder: string;
   readonly port: number;
   readonly secrets: Secrets;
+  /** The JSON-RPC of the local Solana; null where none runs. */
+  readonly solanaRpc: string | null;
   /** Told of the process as soon as it runs, so that it can be stopped before it is ready. */
   readonly onStart: (edge: Started) => void;
 }
@@ -53,7 +55,7 @@ export async function migrate({ root, folder }: Pick<EdgeOptions, "root" | "fold
 }
 
 /** Starts the edge, waits until it answers, and gives its URL. */
-export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOptions): Promise<string> {
+export async function startEdge({ root, folder, port, secrets, solanaRpc, onStart }: EdgeOptions): Promise<string> {
   const envFile = join(folder, "edge.env");
   const variables = edgeSecrets(secrets);
   await writePrivate(
@@ -65,7 +67,8 @@ export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOp
   const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const state = ["--persist-to", join(folder, "state"), "--env-file", envFile];
   const output = ["--show-interactive-dev-session", "false", "--log-level", "log"];
-  const args = [wrangler(root), "dev", ...address, ...state, ...output];
+  const vars = solanaRpc === null ? [] : ["--var", `SOLANA_RPC_URL:${solanaRpc}`];
+  const args = [wrangler(root), "dev", ...address, ...state, ...vars, ...output];
   const edge = start("The edge", args, {
     cwd: root,
     // The environment would go before the file.

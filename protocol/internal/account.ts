@@ -15,6 +15,7 @@ import type { JobFacts } from "../../core/receipt/body.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
 import type { Answer, Credentials } from "./answer.ts";
 import type { Move } from "./move.ts";
+import type { SessionRpc } from "./session.ts";
 import type { TeamRpc } from "./team.ts";
 
 export type { Answer, Credentials } from "./answer.ts";
@@ -223,7 +224,7 @@ export interface UsagePart {
 }
 
 /** The RPC methods of an `Account` object. */
-export interface AccountRpc extends TeamRpc {
+export interface AccountRpc extends TeamRpc, SessionRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
   open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>>;
   hold(request: HoldRequest): Promise<HoldAnswer>;

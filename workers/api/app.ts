@@ -9,6 +9,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { API_KEY_PREFIX, type ApiKey } from "../../protocol/api-key.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import { problem as problemShape } from "../../protocol/network/common.ts";
+import { SESSION_PREFIX } from "../../protocol/session-token.ts";
 import { authenticate, authenticateAdmin } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { configOf } from "../config.ts";
@@ -25,10 +26,10 @@ export function newApi(): OpenAPIHono<HttpEnv> {
   });
 }
 
-/** Lets a call pass that brings a well-formed key of this network; whether it still counts is for the account to say. */
+/** Lets a call pass that brings a well-formed key or access token of this network; whether it still counts is for the account to say. */
 const withKeyFrom = (authorizationOf: (c: Context) => string | undefined) =>
   createMiddleware<KeyedEnv>(async (c, next) => {
-    const key = authenticate(authorizationOf(c), configOf(c.env));
+    const key = authenticate(c, configOf(c.env), authorizationOf(c));
     if (!key.ok) return problem(c, key.refusal);
     c.set("key", key.value);
     c.header("cache-control", "no-store");
@@ -41,7 +42,8 @@ const withKey = withKeyFrom((c) => c.req.header("authorization"));
 const withSocketKey = withKeyFrom((c) => c.req.header("authorization") ?? offeredKey(c));
 
 function offeredKey(c: Context): string | undefined {
-  const key = offeredProtocols(c.req.header("sec-websocket-protocol")).find((name) => name.startsWith(API_KEY_PREFIX));
+  const offered = offeredProtocols(c.req.header("sec-websocket-protocol"));
+  const key = offered.find((name) => name.startsWith(API_KEY_PREFIX) || name.startsWith(SESSION_PREFIX));
   return key === undefined ? undefined : `Bearer ${key}`;
 }
 
@@ -73,7 +75,7 @@ const withJson = createMiddleware<HttpEnv>(async (c, next) => {
   return next();
 });
 
-const apiKey = [{ apiKey: [] }];
+const apiKey = [{ apiKey: [] }, { session: [] }];
 const adminKey = [{ adminKey: [] }];
 
 /** The parts of a description that say who may call. Each comes with the middleware that holds it to that. */

@@ -14,14 +14,18 @@ import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
+import { auth } from "./sign-in.ts";
 import { status } from "./status.ts";
 import { team } from "./team.ts";
 import { transfers } from "./transfers.ts";
 import { usage } from "./usage.ts";
+import { wallets } from "./wallets.ts";
 
 export const api = newApi();
 
 for (const noun of [
+  auth,
+  wallets,
   balance,
   liveBalance,
   ledger,

@@ -15,6 +15,12 @@ Every answer carries \`x-request-id\`.`;
 
 const TAGS = [
   { name: "Inference", description: "OpenAI's calls." },
+  {
+    name: "Sign-in",
+    description:
+      "Sessions of wallets. A member who signs in may do what its role allows, wherever an API key is taken. The first " +
+      "sign-in of a wallet opens an account.",
+  },
   { name: "Account", description: "Balance, ledger, and what a job would cost." },
   { name: "Keys", description: "The account's API keys." },
   {
@@ -54,6 +60,13 @@ function makeDocument(): Readonly<Record<string, unknown>> {
     type: "http",
     scheme: "bearer",
     description: "An API key of an account: `tm_…`.",
+  });
+  registry.registerComponent("securitySchemes", "session", {
+    type: "http",
+    scheme: "bearer",
+    description:
+      "The access token of a member who has signed in with a wallet: `tms_…`. Pages of this network have it in the cookie " +
+      "`__Host-tollmill-session` instead.",
   });
   registry.registerComponent("securitySchemes", "adminKey", {
     type: "http",

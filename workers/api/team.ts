@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { refuse } from "../../core/errors.ts";
 import { base62, type InviteId, type KeyId, type MemberId } from "../../core/ids.ts";
 import { formatUsd } from "../../core/units.ts";
+import { unlinkMember } from "../../db/wallets.ts";
 import { emit } from "../../durable-objects/shared/events.ts";
 import { formatApiKey, secretHashOf } from "../../protocol/api-key.ts";
 import { edgeMac } from "../../protocol/edge-mac.ts";
@@ -64,7 +65,7 @@ const deleteMember = createRoute({
   tags,
   summary: "Remove a member",
   description:
-    "For owners; everyone may leave, but the last owner. The member's keys and invites are revoked at once. Jobs that run " +
+    "For owners; everyone may leave, but the last owner. The member's keys, sessions and invites end at once, and its wallets are free. Jobs that run " +
     "end as they would, and are charged. Removing twice changes nothing.",
   ...byKey,
   request: { params: z.object({ id: memberId }) },
@@ -145,6 +146,7 @@ team.openapi(deleteMember, async (c) => {
   const { account, secretHash } = c.var.key;
   const { id } = c.req.valid("param");
   const answer = await onAccount(c.env, account, (object) => object.removeMember({ secretHash }, id));
+  if (answer.ok) await unlinkMember(c.env.DB, { account, member: id });
   return answer.ok ? c.json(shownMember(answer.value), 200) : problem(c, answer.refusal);
 });
 

@@ -32,7 +32,7 @@ import { relayedStream, waitingStream } from "./stream-body.ts";
 /** Answers a chat completion: holds its worst case, opens it, and passes the relay's answer on. */
 export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const config = configOf(c.env);
-  const key = authenticate(c.req.header("authorization"), config);
+  const key = authenticate(c, config);
   if (!key.ok) return refused(c, key.refusal);
   const text = await readJsonText(c.req.raw, LIMITS.requestBodyBytes);
   if (!text.ok) return refused(c, text.refusal);

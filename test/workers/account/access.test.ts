@@ -73,6 +73,8 @@ it("answers to its RPC methods and to nothing else", async () => {
     "join",
     "changeMember",
     "removeMember",
+    "sessions",
+    "identity",
   ];
   const platform = ["constructor", "alarm", "fetch", "webSocketMessage", "webSocketClose", "webSocketError"];
   expect(methods.toSorted()).toEqual([...platform, ...rpc].toSorted());

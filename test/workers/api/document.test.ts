@@ -27,6 +27,7 @@ const network = operations.filter(({ path }) => path.startsWith("/api/v1/"));
 const ID = "0R7uXmQ2b1vXkYt3Zp9aLc";
 const concrete = (path: string) => path.replace(/\{\w+\}/g, ID);
 const forged = `tm_${ID}${"0".repeat(43)}abcdef`;
+const forgedToken = `tms_${ID}${"0".repeat(43)}abcdef`;
 
 /** Every `$ref` in a value. */
 function refs(value: unknown): string[] {
@@ -62,7 +63,10 @@ describe("the document", () => {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     const declared = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
     expect(declared.map(({ name }) => name)).toEqual(inPath);
-    const takesBody = ["post", "put", "patch"].includes(method) && !/\/(resolve|approve|decline)$/.test(path);
+    // A wallet is unlinked with the word of one.
+    const isProof = method === "delete" && path.startsWith("/api/v1/wallets/");
+    const changes = ["post", "put", "patch"].includes(method) && !/\/(resolve|approve|decline)$/.test(path);
+    const takesBody = changes || isProof;
     expect(operation.requestBody !== undefined).toBe(takesBody);
   });
 
@@ -83,6 +87,9 @@ describe("keys", () => {
       "get /api/v1/invariants",
       "get /api/v1/log/keys",
       "get /api/v1/status",
+      "post /api/v1/auth/challenge",
+      "post /api/v1/auth/refresh",
+      "post /api/v1/auth/verify",
       "post /api/v1/team/join",
     ]);
   });
@@ -96,7 +103,7 @@ describe("keys", () => {
 
   it.each(keyed)("$name refuses a forged one and touches no object", async ({ path, method }) => {
     const { bindings, uses } = forbiddenObjects();
-    for (const key of [forged, "tm_", "sk-123", "x".repeat(5_000)]) {
+    for (const key of [forged, forgedToken, "tms_", "tm_", "sk-123", "x".repeat(5_000)]) {
       const { status, json } = await callWith(bindings, concrete(path), { method: method.toUpperCase(), key });
       expect({ status, code: json.code, uses }).toEqual({ status: 401, code: "invalid_api_key", uses: [] });
     }
