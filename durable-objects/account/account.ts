@@ -2,8 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import type { Scope } from "../../core/account/scopes.ts";
-import { type Refusal, refuse } from "../../core/errors.ts";
-import { type AccountId, type InviteId, type JobId, type KeyId, type MemberId, sliceOf } from "../../core/ids.ts";
+import { refuse } from "../../core/errors.ts";
+import { type AccountId, type InviteId, type JobId, type KeyId, type MemberId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -39,6 +39,7 @@ import type * as team from "../../protocol/internal/team.ts";
 import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
+import { Allotments } from "./allotments.ts";
 import type { Books, Entered } from "./books.ts";
 import { credit, mayReceive, STARTER, starterCredit } from "./credits.ts";
 import { termsOf } from "./key-desk.ts";
@@ -49,7 +50,8 @@ import { checkLog, isConfirmed, rememberAccount, sendReversal } from "./log-chec
 import { Management } from "./management.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Quotas } from "./quotas.ts";
-import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { readEntries, readJob } from "./readings.ts";
+import { allotmentOf, type Earlier, findEarlier, heldTerms, repeatedAnswer } from "./reservations.ts";
 import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 import { send } from "./sending.ts";
@@ -70,6 +72,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   readonly #alarm: LazyAlarm;
   readonly #quotas = new Quotas();
   readonly #watchers: Watchers;
+  readonly #allotments: Allotments;
   readonly #management = new Management({
     books: () => this.#books,
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
@@ -86,10 +89,18 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     this.#watchers = new Watchers({
       ctx,
       minimum: this.#parameters.minimumBalanceMillicredits as Millicredits,
-      wakeAt: (time) => this.#alarm.arm(Math.max(1, time - Date.now())),
+      wakeAt: (time) => this.#alarm.armAt(time),
+      nextDay: (now) => this.#allotments.next(now),
+    });
+    this.#allotments = new Allotments({
+      ctx,
+      db: () => this.env.DB,
+      books: () => this.#books,
+      wakeAt: (time) => this.#alarm.armAt(time),
     });
     if (!isMigrated(ctx.storage)) return;
     const { ledger, outgoing } = this.#load();
+    this.#allotments.plan();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
     if (!outgoing.isEmpty) this.#alarm.arm(LIMITS.transferRetryMs);
     else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#alarm.arm();
@@ -116,7 +127,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { key, starter } = command;
     const books = this.#books ?? this.#load();
     const opened = books.keys.byId(key.id) === null;
-    if (opened && books.keys.list().length > 0) return refusal(refuse("id_conflict"));
+    if (opened && books.keys.list().length > 0) return { ok: false, refusal: refuse("id_conflict") };
     if (opened) desk.found(books, key, Date.now());
     if (starter && books.ledger.store.command(STARTER) === null) {
       await this.credit(starterCredit(this.#parameters, Date.now()));
@@ -125,6 +136,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
+    await this.#allotments.begin();
     const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
     const { ledger, key, slices } = entered.value;
@@ -173,6 +185,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
+    await this.#allotments.begin();
     const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, key, slices } = entered.value;
@@ -247,6 +260,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
+    await this.#allotments.begin();
     const entered = this.#management.enter(credentials, "read");
     if (!entered.ok) return entered;
     const { ledger, slices } = entered.value;
@@ -258,6 +272,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   /** A live connection to the balance (protocol/internal/watch.ts). */
   override async fetch(request: Request): Promise<Response> {
+    await this.#allotments.begin();
     return this.#watchers.open(request);
   }
 
@@ -275,20 +290,13 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
     const entered = this.#management.enter(credentials, ...scopes);
-    if (!entered.ok) return entered;
-    const { ledger, slices } = entered.value;
-    const slice = sliceOf(job);
-    if (slices.has(slice)) return { ok: true, value: await slices.stubOf(slice).job(job) };
-    ledger.sweep(Date.now());
-    return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
+    return entered.ok ? { ok: true, value: await readJob(entered.value, job) } : entered;
   }
 
   async entries(credentials: Credentials, after: number, limit: number, slice = 0): Promise<Answer<EntryRecord[]>> {
     const entered = this.#management.enter(credentials, "read");
     if (!entered.ok) return entered;
-    const { ledger, slices } = entered.value;
-    if (slice === 0) return { ok: true, value: ledger.store.page(after, limit) };
-    return { ok: true, value: slices.has(slice) ? await slices.stubOf(slice).entries(after, limit) : [] };
+    return { ok: true, value: await readEntries(entered.value, after, limit, slice) };
   }
 
   async audit(seqs: readonly number[]): Promise<EntryRecord[]> {
@@ -364,6 +372,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
+    await this.#allotments.begin();
     // Before others are waited for: whose key has expired sees nothing more.
     this.#watchers.recheck();
     await outgoing.deliver((name) => receiverOf(this.env, name));
@@ -372,6 +381,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
     else if (!outgoing.isEmpty) this.#alarm.arm(outgoing.retryMs());
     else if (left === "pending" || ledger.state.holds.size > 0) this.#alarm.arm();
+    this.#allotments.plan();
     this.#watchers.plan();
   }
 
@@ -387,8 +397,4 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const { ledger } = this.#books;
     return { type: "held", ...heldTerms(hold, ledger.remaining(), allotmentOf(ledger.state, hold, this.#parameters)) };
   }
-}
-
-function refusal(value: Refusal): { readonly ok: false; readonly refusal: Refusal } {
-  return { ok: false, refusal: value };
 }
