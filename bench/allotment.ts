@@ -6,11 +6,14 @@ import { epochOf } from "../core/allotment/epochs.ts";
 import { RATE_SCALE } from "../core/allotment/rate.ts";
 import { GENESIS_PARAMETERS } from "../core/parameters.ts";
 import { chartSvg, type Series } from "./allotment/chart.ts";
+import { alarmsPerSecond, costOfDay } from "./allotment/midnight.ts";
 import { type DayResult, simulate } from "./allotment/simulate.ts";
 import { EVENTS, threeYears } from "./allotment/three-years.ts";
+import { seeded } from "./soak/random.ts";
 
 const SEED = 7;
 const NANO = 1e9;
+const MILLION = 1_000_000;
 const folder = fileURLToPath(new URL("../docs/economics/", import.meta.url));
 
 const results = simulate(threeYears(SEED), epochOf(Date.UTC(2027, 0, 1)), GENESIS_PARAMETERS);
@@ -71,3 +74,8 @@ console.log(`days at the bound: ${rows.filter(({ bounds }) => bounds.includes("o
 console.log(`granted ${(results.reduce((sum, { granted }) => sum + granted, 0) / NANO).toFixed(2)} USD`);
 console.log(`spent   ${(results.reduce((sum, { spent }) => sum + spent, 0) / NANO).toFixed(2)} USD`);
 console.log(`revenue ${(results.reduce((sum, { revenue }) => sum + revenue, 0) / NANO).toFixed(2)} USD`);
+const alarms = alarmsPerSecond(MILLION, seeded(SEED));
+console.log(
+  `a million accounts: ${Math.min(...alarms)} to ${Math.max(...alarms)} alarms a second, for ${alarms.length} s`,
+);
+console.log(`a day of a million that use nothing: ${costOfDay(MILLION).toFixed(2)} USD`);

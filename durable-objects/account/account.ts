@@ -136,7 +136,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
-    await this.#allotments.begin();
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
     const { ledger, key, slices } = entered.value;
@@ -185,7 +185,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
-    await this.#allotments.begin();
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     const entered = this.#management.enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, key, slices } = entered.value;
@@ -260,7 +260,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
-    await this.#allotments.begin();
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     const entered = this.#management.enter(credentials, "read");
     if (!entered.ok) return entered;
     const { ledger, slices } = entered.value;
@@ -272,7 +272,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   /** A live connection to the balance (protocol/internal/watch.ts). */
   override async fetch(request: Request): Promise<Response> {
-    await this.#allotments.begin();
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     return this.#watchers.open(request);
   }
 
@@ -372,7 +372,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
-    await this.#allotments.begin();
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     // Before others are waited for: whose key has expired sees nothing more.
     this.#watchers.recheck();
     await outgoing.deliver((name) => receiverOf(this.env, name));

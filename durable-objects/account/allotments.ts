@@ -6,10 +6,11 @@
 
 import { epochDay, epochOf, epochStart, resetDelay } from "../../core/allotment/epochs.ts";
 import { allotted, stakeConcurrency } from "../../core/allotment/rate.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { emit, emitError } from "../shared/events.ts";
 import type { Books } from "./books.ts";
 import { fits } from "./credits.ts";
-import { type DailyFigures, dailyFigures } from "./daily-figures.ts";
+import { type DailyFigures, knownFigures, readFigures } from "./daily-figures.ts";
 import { accountIn } from "./log-check.ts";
 
 export interface AllotmentsHost {
@@ -39,13 +40,30 @@ export class Allotments {
     this.#host = host;
   }
 
-  /** Begins today's epoch, if that was not done: once, however many ask, and from memory alone when it was. */
+  /**
+   * Whether D1 has to be asked before today's epoch can begin. Where memory knows enough the epoch begins here and now, so
+   * that a command which need not wait is one turn.
+   */
+  mustAsk(): boolean {
+    const books = this.#host.books();
+    if (books === null) return false;
+    const now = books.ledger.timeOf(Date.now());
+    if (!this.#isDue(now)) return false;
+    const epoch = epochOf(now);
+    if (books.ledger.state.allotment?.lot === lotOf(epoch)) {
+      this.#begun = epoch;
+      return false;
+    }
+    const figures = knownFigures(epoch, this.#account());
+    if (figures !== undefined) this.#take(books, epoch, figures);
+    return figures === undefined && now >= this.#restUntil;
+  }
+
+  /** Begins today's epoch, once, however many ask. Never throws: where D1 is away the account goes on without. */
   async begin(): Promise<void> {
     const books = this.#host.books();
-    if (books === null) return;
-    const now = books.ledger.timeOf(Date.now());
-    if (!this.#isDue(now) || now < this.#restUntil) return;
-    this.#beginning ??= this.#begin(books, epochOf(now)).finally(() => {
+    if (books === null || !this.mustAsk()) return;
+    this.#beginning ??= this.#ask(books, epochOf(books.ledger.timeOf(Date.now()))).finally(() => {
       this.#beginning = null;
     });
     await patiently(this.#beginning);
@@ -55,16 +73,11 @@ export class Allotments {
     return epochOf(now) > this.#begun;
   }
 
-  async #begin(books: Books, epoch: number): Promise<void> {
-    const { ledger } = books;
-    if (ledger.state.allotment?.lot === lotOf(epoch)) {
-      this.#begun = epoch;
-      return;
-    }
+  async #ask(books: Books, epoch: number): Promise<void> {
     try {
-      const figures = await dailyFigures(this.#host.db(), epoch, this.#account());
+      const figures = await readFigures(this.#host.db(), epoch, this.#account());
       // Where midnight passed in between, the next call begins the day that it is then.
-      if (epochOf(ledger.timeOf(Date.now())) === epoch) this.#take(books, epoch, figures);
+      if (epochOf(books.ledger.timeOf(Date.now())) === epoch) this.#take(books, epoch, figures);
     } catch (error) {
       this.#restUntil = Date.now() + REST_MS;
       emitError("allotment_unread", error, { epoch });
@@ -92,7 +105,8 @@ export class Allotments {
     ledger.credit(command, now, (seq) => ledger.store.addCommand(id, "", seq));
     // Slices pay from other credits: jobs that name no lane come to the account again, which pays from this first.
     this.#host.ctx.waitUntil(slices.keysChanged());
-    this.plan();
+    // For the journal (docs/decisions/0018); the alarm that finds everything there is set for midnight then.
+    this.#host.wakeAt(now + LIMITS.accountAlarmMs);
   }
 
   /** Sees to it that the account wakes after midnight where it has an allotment that ends then. */

@@ -26,25 +26,27 @@ const STAKE = "SELECT stake FROM stakes WHERE epoch = ?1 AND account = ?2";
 
 let known: Day | null = null;
 
-/** The figures of an epoch for an account; null where the epoch has no row. Reads D1 only for what is not known here. */
-export async function dailyFigures(db: D1Database, epoch: number, account: string): Promise<DailyFigures | null> {
-  const before = known?.epoch === epoch ? known : null;
-  const stake = before?.stakes.get(account);
-  if (before?.terms === null) return null;
-  if (before !== null && stake !== undefined) return { ...before.terms, stake };
+/** What the isolate knows of an epoch for an account: null where it has no row, undefined where D1 has to be asked. */
+export function knownFigures(epoch: number, account: string): DailyFigures | null | undefined {
+  if (known?.epoch !== epoch) return undefined;
+  if (known.terms === null) return null;
+  const stake = known.stakes.get(account);
+  return stake === undefined ? undefined : { ...known.terms, stake };
+}
+
+/** Asks D1 for the figures of an epoch for an account, and keeps them; null where the epoch has no row. */
+export async function readFigures(db: D1Database, epoch: number, account: string): Promise<DailyFigures | null> {
   const [rows, stakes] = await db.batch<{ rate: string; minimum_stake: number; stake: string }>([
     db.prepare(ROW).bind(epoch),
     db.prepare(STAKE).bind(epoch, account),
   ]);
   const row = rows?.results[0];
   const terms = row === undefined ? null : { rate: BigInt(row.rate) as AllotmentRate, minimumStake: row.minimum_stake };
-  // Several accounts may have asked at once; a day that is over takes no place.
-  if (known === null || known.epoch < epoch) known = { epoch, terms, stakes: new Map() };
+  // Whichever epoch was asked for last is kept: an account whose clock is ahead must not keep the others from theirs.
+  if (known?.epoch !== epoch) known = { epoch, terms, stakes: new Map() };
   if (terms === null) return null;
   const found = BigInt(stakes?.results[0]?.stake ?? "0") as StakeUnits;
-  if (known.epoch === epoch) {
-    if (known.stakes.size >= MOST_STAKES) known.stakes.clear();
-    known.stakes.set(account, found);
-  }
+  if (known.stakes.size >= MOST_STAKES) known.stakes.clear();
+  known.stakes.set(account, found);
   return { ...terms, stake: found };
 }

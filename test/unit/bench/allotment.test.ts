@@ -1,8 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chartSvg } from "../../../bench/allotment/chart.ts";
+import { alarmsPerSecond } from "../../../bench/allotment/midnight.ts";
 import { type Day, type DayResult, simulate } from "../../../bench/allotment/simulate.ts";
 import { EVENTS, threeYears, YEARS_DAYS } from "../../../bench/allotment/three-years.ts";
+import { seeded } from "../../../bench/soak/random.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { EPOCH } from "../../support/daily.ts";
 
@@ -77,6 +79,14 @@ it("holds for years of any kind", () => {
     }),
     { numRuns: 12 },
   );
+});
+
+it("is taken up by a million accounts without a herd: no second of the ten minutes has many more than another", () => {
+  const perSecond = alarmsPerSecond(1_000_000, seeded(7));
+  const mean = 1_000_000 / 600;
+  expect(perSecond).toHaveLength(600);
+  // Six standard deviations of what chance does to equal seconds.
+  for (const alarms of perSecond) expect(Math.abs(alarms - mean)).toBeLessThan(6 * Math.sqrt(mean));
 });
 
 it("is drawn with a gap where there is no row", () => {

@@ -146,6 +146,30 @@ it("asks D1 nothing on the path of a hold when the day's figures are known, also
   }
 });
 
+it("lets a command that need not ask D1 be one turn, also the first after a sleep and the first of a known day", async () => {
+  const today = newDays();
+  await begin(today, { other: 2_000, bank: 2_000 });
+  const bank = await openBank({ bonus: 1_000_000 });
+  await allotmentOf(bank);
+  const isOneTurn = async (): Promise<boolean> => {
+    const request = holdOf(bank);
+    return await runInDurableObject(bank.stub, async (account, state) => {
+      const before = count(state, "holds");
+      const held = (account as unknown as Bank["rpc"]).hold(request);
+      const after = count(state, "holds");
+      await held;
+      return after === before + 1;
+    });
+  };
+  expect(await isOneTurn()).toBe(true);
+  await evictDurableObject(bank.stub);
+  expect(await isOneTurn()).toBe(true);
+  // A day without a row is known to the isolate from the first account that asks.
+  goTo(today + 1, HOUR);
+  await allotmentOf(await openBank({ name: "other" }));
+  expect(await isOneTurn()).toBe(true);
+});
+
 it("does not roll over: what is left at midnight expires, and the next day begins with its own", async () => {
   const today = newDays();
   const first = await begin(today);
