@@ -153,6 +153,9 @@ export const LIMITS = {
   liveAckCharacters: 256,
   /** An event stream of the balance ends after this long (interfaces.md §2); its reader comes back and misses nothing. */
   liveStreamMs: 10 * MINUTE_MS,
+  /** The next day's row is estimated this often by each isolate: it reads every account's stake. */
+  epochsFreshMs: 5 * MINUTE_MS,
+
   /** The sums that must be zero are added up this often by each isolate: they read all of the journal … */
   invariantsFreshMs: 30 * SECOND_MS,
   /** … and ask so many accounts for so many entries. */

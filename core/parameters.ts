@@ -16,6 +16,9 @@ interface ParameterRow {
 const row = (value: number, min: number, max: number, rule: string): ParameterRow => ({ value, min, max, rule });
 
 export const PARAMETERS = {
+  pegMillicredits: row(1, 1, 1_000_000, "§1"),
+  pegNanoUsd: row(1, 1, 1_000_000, "§1"),
+
   promptWeightNumerator: row(1, 0, 100, "§2"),
   promptWeightDenominator: row(4, 1, 100, "§2"),
   wattsCapBackbone: row(3_000, 1, 100_000, "§2"),
@@ -42,6 +45,11 @@ export const PARAMETERS = {
   freeCancelMs: row(1_000, 0, 60_000, "§6"),
   movesPerJob: row(2, 0, 10, "§6"),
   firstTokenSlaMs: row(600_000, 1_000, 3_600_000, "§6"),
+
+  allotmentRevenueShareBasisPoints: row(3_000, 100, 10_000, "§7"),
+  allotmentTreasuryShareBasisPoints: row(200, 0, 5_000, "§7"),
+  genesisBudgetNanoUsd: row(10_000_000_000, 0, 10_000_000_000_000, "§7"),
+  minimumStakeUnits: row(1_000_000_000_000, 1, 9_000_000_000_000_000, "§7"),
 
   classWeightPrivate: row(70, 1, 1_000, "§8"),
   classWeightOpen: row(30, 1, 1_000, "§8"),

@@ -12,8 +12,12 @@ type Branded<Name extends string> = number & { readonly [unit]: Name };
 export type NanoUsd = Branded<"NanoUsd">;
 /** Integer, 1/1000 credit. At a peg of 1 a millicredit is worth one nanoUSD. */
 export type Millicredits = Branded<"Millicredits">;
+/** Integer, 1e-6 USDC: the token's own unit on Solana, in which the treasury is counted. */
+export type MicroUsdc = Branded<"MicroUsdc">;
 /** Integer, 1/10,000. */
 export type BasisPoints = Branded<"BasisPoints">;
+/** Whole number ≥ 0 of the staked token's own unit; in SQL as text, since nine decimals at a large supply pass 2^53. */
+export type StakeUnits = bigint & { readonly [unit]: "StakeUnits" };
 
 /** The largest amount that is ever stored: SQLite and D1 hand integers back as doubles, exact up to 2^53 ≈ 9.007e15. */
 export const MAX_AMOUNT = 9.0e15;
@@ -43,6 +47,18 @@ export function nanoUsd(value: number): NanoUsd {
 export function millicredits(value: number): Millicredits {
   assertAmount(value, "millicredits");
   return value as Millicredits;
+}
+
+/** Brands a whole number of micro-USDC. */
+export function microUsdc(value: number): MicroUsdc {
+  assertAmount(value, "micro-USDC");
+  return value as MicroUsdc;
+}
+
+/** Brands a whole number ≥ 0 of stake units. */
+export function stakeUnits(value: bigint): StakeUnits {
+  if (value < 0n) throw new RangeError(`stake must not be negative, got ${value}`);
+  return value as StakeUnits;
 }
 
 /** Brands a whole number of basis points. */

@@ -9,6 +9,7 @@ import { addAdmin } from "./admin-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
 import { showEngines } from "./commands/engines.ts";
+import { showDailyEpochs } from "./commands/epochs.ts";
 import { showInvariants } from "./commands/invariants.ts";
 import { type LedgerFlags, showLedger } from "./commands/ledger.ts";
 import { MIRROR_HELP, type MirrorFlags, showMirror } from "./commands/mirror.ts";
@@ -131,6 +132,14 @@ function describe(
       done(await showInvariants(context, command.optsWithGlobals<GlobalFlags>()));
     });
   addWallets(program, context, done);
+  program
+    .command("epochs")
+    .description("the network's epochs")
+    .command("daily")
+    .description("the rate of today's allotments and tomorrow's, and how they come about")
+    .action(async (_flags, command: Command) => {
+      done(await showDailyEpochs(context, command.optsWithGlobals<GlobalFlags>()));
+    });
   addUsage(program, context, done);
   addKeys(program, context, done);
   addTeam(program, context, done);

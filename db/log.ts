@@ -7,6 +7,7 @@ import type { D1Database, D1PreparedStatement } from "@cloudflare/workers-types"
 import { asc, desc, eq, getTableColumns, lte } from "drizzle-orm";
 import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { Funding } from "../core/receipt/funding.ts";
 import type { Rollup } from "../core/receipt/rollup.ts";
 import { askConcern, type Concern, concernOf, type Subject } from "./checks.ts";
 import { open } from "./client.ts";
@@ -50,6 +51,10 @@ const ADD_ROLLUPS = `INSERT INTO rollups (${quoted([...ROLLUP_KEY, ...ROLLUP_SUM
   ON CONFLICT (${quoted(ROLLUP_KEY)}) DO UPDATE SET
   ${ROLLUP_SUMS.map((name) => `"${name}" = "${name}" + excluded."${name}"`).join(", ")}`;
 
+const ADD_FUNDINGS = `INSERT INTO fundings ("window", kind, charged, fees)
+  SELECT ?2, value->>0, value->>1, value->>2 FROM json_each(?1) WHERE true
+  ON CONFLICT ("window", kind) DO UPDATE SET charged = charged + excluded.charged, fees = fees + excluded.fees`;
+
 /** How many receipts the log has, which is also the next log index. */
 export async function logSize(db: D1Database): Promise<number> {
   return (await db.prepare(SIZE).first<number>("size")) ?? 0;
@@ -82,6 +87,12 @@ function findExisting(db: D1Database, keys: readonly ReceiptKey[]): D1PreparedSt
   return db.prepare(EXISTING).bind(JSON.stringify(keys.map(({ job, n }) => [job, n])));
 }
 
+/** What a segment adds to the sums of its window. */
+export interface WindowSums {
+  readonly rollups: readonly Rollup[];
+  readonly fundings: readonly Funding[];
+}
+
 /**
  * Appends a segment with its receipts' rows, in its order, their sums, and what `alongside` writes, all or nothing. Throws what D1 throws:
  * {@link failureOf} tells a racing appender (the segment's first index or a receipt is taken) from a row that does not fit.
@@ -91,7 +102,7 @@ export async function appendSegment(
   segment: SegmentRow,
   rows: readonly SegmentReceipt[],
   window: number,
-  rollups: readonly Rollup[],
+  { rollups, fundings }: WindowSums,
   alongside: readonly D1PreparedStatement[] = [],
 ): Promise<void> {
   const { first_index, count, hash, bytes, at, least_job } = segment;
@@ -111,6 +122,10 @@ export async function appendSegment(
       .slice(start, start + jsonRows)
       .map((rollup) => [...ROLLUP_KEY, ...ROLLUP_SUMS].map((name) => rollup[name]));
     statements.push(db.prepare(ADD_ROLLUPS).bind(JSON.stringify(values)));
+  }
+  if (fundings.length > 0) {
+    const values = fundings.map(({ kind, charged, fees }) => [kind, charged, fees]);
+    statements.push(db.prepare(ADD_FUNDINGS).bind(JSON.stringify(values), window));
   }
   await db.batch([...statements, ...alongside]);
 }

@@ -10,11 +10,12 @@ import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
 import { failedCheckOf } from "../core/receipt/checks.ts";
-import { type Rollup, rollUp } from "../core/receipt/rollup.ts";
+import { sumFunding } from "../core/receipt/funding.ts";
+import { rollUp } from "../core/receipt/rollup.ts";
 import { windowOf } from "../core/windows.ts";
 import { claimLate, type NewFailedCheck, openChecks, type Subject } from "../db/checks.ts";
 import { type Failure, failureOf } from "../db/failure.ts";
-import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt } from "../db/log.ts";
+import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt, type WindowSums } from "../db/log.ts";
 import type { SignedReceipt } from "../protocol/receipt.ts";
 import { makeSegment, putSegment, segmentLine } from "./segments.ts";
 
@@ -173,12 +174,10 @@ function subjectsOf(bodies: readonly ReceiptBody[]): Subject[] {
 }
 
 /** The sums of entries, or null where one of them is more than an amount may be. */
-function sumsOf(entries: readonly Entry[], window: number): Rollup[] | null {
+function sumsOf(entries: readonly Entry[], window: number): WindowSums | null {
+  const bodies = entries.map(({ body }) => body);
   try {
-    return rollUp(
-      entries.map(({ body }) => body),
-      window,
-    );
+    return { rollups: rollUp(bodies, window), fundings: sumFunding(bodies, window) };
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;

@@ -3,6 +3,7 @@
 import { emit } from "../durable-objects/shared/events.ts";
 import { handleQueue } from "../queues/index.ts";
 import { app } from "./app.ts";
+import { handlePoke } from "./cron/index.ts";
 
 export { Account } from "../durable-objects/account/index.ts";
 export { AccountSlice } from "../durable-objects/account-slice/index.ts";
@@ -13,5 +14,8 @@ export default {
   fetch: app.fetch,
   async queue(batch, env) {
     emit("queue_batch", { ...(await handleQueue(batch, env, Date.now())) });
+  },
+  async scheduled(_poke, env) {
+    await handlePoke(env, Date.now());
   },
 } satisfies ExportedHandler<Env>;

@@ -16,6 +16,12 @@ export interface Balance {
     readonly expiresAt: number | null;
   }[];
   readonly openJobs: number;
+  /** Today's allotment, what of it can still be held, and when the next one is due; null for an account without one. */
+  readonly allotment: {
+    readonly granted: Millicredits;
+    readonly left: Millicredits;
+    readonly refreshAt: number;
+  } | null;
 }
 
 /** What a slice of an account has. */
@@ -43,6 +49,17 @@ export function balanceOf(state: AccountState, peg: Peg, now: number, elsewhere:
     held: sum(lots.map((lot) => lot.held)),
     lots,
     openJobs: state.holds.size + elsewhere.reduce((open, { openJobs }) => open + openJobs, 0),
+    allotment: allotmentOf(state, peg, now),
+  };
+}
+
+/** An allotment is never lent to slices, so the account's own lot is all of it. */
+function allotmentOf({ allotment, lots }: AccountState, peg: Peg, now: number): Balance["allotment"] {
+  if (allotment === null || allotment.expiresAt <= now) return null;
+  return {
+    granted: shown("usdc", allotment.granted, peg),
+    left: shown("usdc", lots.get(allotment.lot)?.available ?? 0, peg),
+    refreshAt: allotment.expiresAt,
   };
 }
 

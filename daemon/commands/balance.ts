@@ -17,6 +17,10 @@ export async function showBalance(context: Context, flags: GlobalFlags): Promise
     `${found.available} credits available, ${found.held} held by ${found.open_jobs} open ${found.open_jobs === 1 ? "job" : "jobs"}`,
   );
   terminal.out(`Remote inference needs at least ${found.minimum} credits.`);
+  if (found.allotment !== null) {
+    const { granted, left, refresh_at } = found.allotment;
+    terminal.out(`${left} of today's allotment of ${granted} credits are left until ${refresh_at.slice(0, 16)}Z.`);
+  }
   if (found.lots.length === 0) return EXIT.ok;
   const rows = found.lots.map((lot) => [
     lot.kind,

@@ -1,9 +1,8 @@
-import { DurableObject } from "cloudflare:workers";
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import type { Scope } from "../../core/account/scopes.ts";
 import { refuse } from "../../core/errors.ts";
-import { type AccountId, type InviteId, type JobId, type KeyId, type MemberId, sliceOf } from "../../core/ids.ts";
+import type { AccountId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
@@ -20,13 +19,10 @@ import type {
   HoldRequest,
   HoldResult,
   JobRecord,
-  KeySettings,
-  KeyView,
   NewKey,
   PostResult,
   ReverseCommand,
   ReverseResult,
-  Rotation,
   SendCommand,
   SendResult,
   Transfer,
@@ -35,11 +31,10 @@ import type {
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import type { Move } from "../../protocol/internal/move.ts";
-import type { Identity, SessionCommand, SessionRecord } from "../../protocol/internal/session.ts";
-import type * as team from "../../protocol/internal/team.ts";
 import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
+import { Allotments } from "./allotments.ts";
 import type { Books, Entered } from "./books.ts";
 import { credit, mayReceive, STARTER, starterCredit } from "./credits.ts";
 import { termsOf } from "./key-desk.ts";
@@ -47,10 +42,12 @@ import { Keyring, type StoredKey } from "./keyring.ts";
 import { LazyAlarm } from "./lazy-alarm.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLog, isConfirmed, rememberAccount, sendReversal } from "./log-check.ts";
+import { MANAGEMENT, ManagedAccount } from "./managed-account.ts";
 import { Management } from "./management.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Quotas } from "./quotas.ts";
-import { allotmentOf, type Earlier, findEarlier, heldTerms, jobRecord, repeatedAnswer } from "./reservations.ts";
+import { readEntries, readJob } from "./readings.ts";
+import { allotmentOf, type Earlier, findEarlier, heldTerms, repeatedAnswer } from "./reservations.ts";
 import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 import { send } from "./sending.ts";
@@ -65,13 +62,14 @@ import { Watchers } from "./watchers.ts";
  * One account: its lots, holds, chain of entries and keys. The one writer of its money. Every command is decided by pure
  * functions in `core/account`, written in one transaction, and idempotent by an id that its caller made.
  */
-export class Account extends DurableObject<Env> implements AccountRpc {
+export class Account extends ManagedAccount implements AccountRpc {
   readonly #parameters: Parameters;
   #books: Books | null = null;
   readonly #alarm: LazyAlarm;
   readonly #quotas = new Quotas();
   readonly #watchers: Watchers;
-  readonly #management = new Management({
+  readonly #allotments: Allotments;
+  readonly [MANAGEMENT] = new Management({
     books: () => this.#books,
     open: () => this.#books ?? this.#load(),
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
@@ -88,10 +86,18 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     this.#watchers = new Watchers({
       ctx,
       minimum: this.#parameters.minimumBalanceMillicredits as Millicredits,
-      wakeAt: (time) => this.#alarm.arm(Math.max(1, time - Date.now())),
+      wakeAt: (time) => this.#alarm.armAt(time),
+      nextDay: (now) => this.#allotments.next(now),
+    });
+    this.#allotments = new Allotments({
+      ctx,
+      db: () => this.env.DB,
+      books: () => this.#books,
+      wakeAt: (time) => this.#alarm.armAt(time),
     });
     if (!isMigrated(ctx.storage)) return;
     const { ledger, outgoing } = this.#load();
+    this.#allotments.plan();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
     if (!outgoing.isEmpty) this.#alarm.arm(LIMITS.transferRetryMs);
     else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#alarm.arm();
@@ -127,7 +133,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async hold(request: HoldRequest): Promise<HoldAnswer> {
-    const entered = this.#management.enter(request.credentials, "inference");
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
+    const entered = this[MANAGEMENT].enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal, quota: null };
     const { ledger, key, slices } = entered.value;
     const now = ledger.timeOf(Date.now());
@@ -175,7 +182,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async estimate(request: HoldRequest): Promise<EstimateResult> {
-    const entered = this.#management.enter(request.credentials, "inference");
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
+    const entered = this[MANAGEMENT].enter(request.credentials, "inference");
     if (!entered.ok) return { type: "refused", refusal: entered.refusal };
     const { ledger, key, slices } = entered.value;
     const now = ledger.timeOf(Date.now());
@@ -229,7 +237,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
       {
         env: this.env,
         parameters: this.#parameters,
-        enter: () => this.#management.enter(credentials, "transfer"),
+        enter: () => this[MANAGEMENT].enter(credentials, "transfer"),
         mayTake: ({ key, ledger }) => this.#quotas.take(key, ledger.timeOf(Date.now())).ok,
         wake: () => this.#alarm.armWithWrites(LIMITS.transferRetryMs),
       },
@@ -249,7 +257,8 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async balance(credentials: Credentials): Promise<Answer<Balance>> {
-    const entered = this.#management.enter(credentials, "read");
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
+    const entered = this[MANAGEMENT].enter(credentials, "read");
     if (!entered.ok) return entered;
     const { ledger, slices } = entered.value;
     const elsewhere = slices.isOut ? await slices.reports() : [];
@@ -260,6 +269,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
 
   /** A live connection to the balance (protocol/internal/watch.ts). */
   override async fetch(request: Request): Promise<Response> {
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     return this.#watchers.open(request);
   }
 
@@ -276,21 +286,14 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async job(credentials: Credentials, job: JobId, scopes: readonly Scope[]): Promise<Answer<JobRecord>> {
-    const entered = this.#management.enter(credentials, ...scopes);
-    if (!entered.ok) return entered;
-    const { ledger, slices } = entered.value;
-    const slice = sliceOf(job);
-    if (slices.has(slice)) return { ok: true, value: await slices.stubOf(slice).job(job) };
-    ledger.sweep(Date.now());
-    return { ok: true, value: jobRecord(ledger, ledger.store.holdOf(job)) };
+    const entered = this[MANAGEMENT].enter(credentials, ...scopes);
+    return entered.ok ? { ok: true, value: await readJob(entered.value, job) } : entered;
   }
 
   async entries(credentials: Credentials, after: number, limit: number, slice = 0): Promise<Answer<EntryRecord[]>> {
-    const entered = this.#management.enter(credentials, "read");
+    const entered = this[MANAGEMENT].enter(credentials, "read");
     if (!entered.ok) return entered;
-    const { ledger, slices } = entered.value;
-    if (slice === 0) return { ok: true, value: ledger.store.page(after, limit) };
-    return { ok: true, value: slices.has(slice) ? await slices.stubOf(slice).entries(after, limit) : [] };
+    return { ok: true, value: await readEntries(entered.value, after, limit, slice) };
   }
 
   async audit(seqs: readonly number[]): Promise<EntryRecord[]> {
@@ -298,72 +301,12 @@ export class Account extends DurableObject<Env> implements AccountRpc {
   }
 
   async usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>> {
-    const entered = this.#management.enter(credentials, "read");
+    const entered = this[MANAGEMENT].enter(credentials, "read");
     return entered.ok ? { ok: true, value: await readUsageOfAll(entered.value, query) } : entered;
   }
 
   async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {
-    return this.#management.ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
-  }
-
-  async keys(credentials: Credentials): Promise<Answer<KeyView[]>> {
-    return this.#management.keys(credentials);
-  }
-
-  async createKey(credentials: Credentials, key: NewKey): Promise<Answer<KeyView>> {
-    return this.#management.createKey(credentials, key);
-  }
-
-  async updateKey(credentials: Credentials, id: KeyId, changes: Partial<KeySettings>): Promise<Answer<KeyView>> {
-    return this.#management.updateKey(credentials, id, changes);
-  }
-
-  async rotateKey(credentials: Credentials, id: KeyId, rotation: Rotation): Promise<Answer<KeyView>> {
-    return this.#management.rotateKey(credentials, id, rotation);
-  }
-
-  async revokeKey(credentials: Credentials, id: KeyId): Promise<Answer<KeyView>> {
-    return this.#management.revokeKey(credentials, id);
-  }
-
-  async team(credentials: Credentials): Promise<Answer<team.MemberView[]>> {
-    return this.#management.team(credentials);
-  }
-
-  async invites(credentials: Credentials): Promise<Answer<team.InviteRecord[]>> {
-    return this.#management.invites(credentials);
-  }
-
-  async invite(credentials: Credentials, invite: team.NewInvite): Promise<Answer<team.InviteRecord>> {
-    return this.#management.invite(credentials, invite);
-  }
-
-  async revokeInvite(credentials: Credentials, id: InviteId): Promise<Answer<team.InviteRecord>> {
-    return this.#management.revokeInvite(credentials, id);
-  }
-
-  async join(command: team.JoinCommand): Promise<Answer<team.Joined>> {
-    return this.#management.join(command);
-  }
-
-  async changeMember(
-    credentials: Credentials,
-    id: MemberId,
-    changes: team.MemberChanges,
-  ): Promise<Answer<team.MemberView>> {
-    return this.#management.changeMember(credentials, id, changes);
-  }
-
-  async removeMember(credentials: Credentials, id: MemberId): Promise<Answer<team.MemberView>> {
-    return this.#management.removeMember(credentials, id);
-  }
-
-  async sessions(command: SessionCommand): Promise<Answer<SessionRecord[]>> {
-    return this.#management.sessions(command);
-  }
-
-  async identity(credentials: Credentials): Promise<Answer<Identity>> {
-    return this.#management.identity(credentials);
+    return this[MANAGEMENT].ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
   }
 
   /** Ends what has run out, looks after receipts that the log lacks, and comes back while anything is open. */
@@ -374,6 +317,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     const now = Date.now();
     const { ledger, outgoing } = books;
     ledger.sweep(now);
+    if (this.#allotments.mustAsk()) await this.#allotments.begin();
     // Before others are waited for: whose key has expired sees nothing more.
     this.#watchers.recheck();
     await outgoing.deliver((name) => receiverOf(this.env, name));
@@ -382,6 +326,7 @@ export class Account extends DurableObject<Env> implements AccountRpc {
     if (left === "more") await this.ctx.storage.setAlarm(Date.now() + 1);
     else if (!outgoing.isEmpty) this.#alarm.arm(outgoing.retryMs());
     else if (left === "pending" || ledger.state.holds.size > 0) this.#alarm.arm();
+    this.#allotments.plan();
     this.#watchers.plan();
   }
 

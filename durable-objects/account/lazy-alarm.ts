@@ -28,6 +28,11 @@ export class LazyAlarm {
     );
   }
 
+  /** Lets it ring at a time, or before. */
+  armAt(time: number): void {
+    this.arm(Math.max(1, time - Date.now()));
+  }
+
   /** Like `arm`, in the turn of what was just written, so that no crash leaves that without an alarm. */
   armWithWrites(afterMs: number): void {
     const wanted = Date.now() + afterMs;

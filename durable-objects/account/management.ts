@@ -18,7 +18,7 @@ import type { StoredKey } from "./keyring.ts";
 import * as sessions from "./session-desk.ts";
 import * as desk from "./team-desk.ts";
 
-type KeysRpc = Pick<AccountRpc, "keys" | "createKey" | "updateKey" | "rotateKey" | "revokeKey">;
+export type KeysRpc = Pick<AccountRpc, "keys" | "createKey" | "updateKey" | "rotateKey" | "revokeKey">;
 
 export interface ManagementHost {
   /** The account's books; null while it was never opened. */

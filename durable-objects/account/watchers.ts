@@ -30,6 +30,8 @@ export interface WatchersHost {
   readonly minimum: Millicredits;
   /** Rings the account's alarm at a time, or before. */
   wakeAt(time: number): void;
+  /** When the account begins its next day by itself. */
+  nextDay(now: number): number;
 }
 
 /** Service restart (RFC 6455's registry): the watcher comes back. */
@@ -160,18 +162,21 @@ export class Watchers {
     this.#timer = null;
   }
 
-  /** Sees to it that the account wakes when time alone changes what is watched: a lot, a hold or a key runs out. */
+  /**
+   * Sees to it that the account wakes when time alone changes what is watched: a lot, a hold or a key runs out, or a day
+   * begins. Allotments all end at midnight; what is left of them goes as the account begins its next day.
+   */
   plan(): void {
     if (this.#told === null || this.#watched === null) return;
     const { ledger, keys } = this.#watched;
     const { lots, holds } = ledger.state;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { available, expiresAt } of lots.values()) {
-      if (available > 0 && expiresAt !== null) next = Math.min(next, expiresAt);
+    let next = this.#host.nextDay(Date.now());
+    for (const { kind, available, expiresAt } of lots.values()) {
+      if (available > 0 && expiresAt !== null && kind !== "allotment") next = Math.min(next, expiresAt);
     }
     for (const { expiresAt } of holds.values()) next = Math.min(next, expiresAt);
     for (const { watcher } of this.#watchers()) next = Math.min(next, keys.endOf(watcher.secretHash));
-    if (next < Number.POSITIVE_INFINITY) this.#host.wakeAt(next);
+    this.#host.wakeAt(next);
   }
 }
 

@@ -34,6 +34,15 @@ export const balanceLot = z.object({
   expires_at: time.nullable(),
 });
 
+export const balanceAllotment = z
+  .object({
+    granted: credits.meta({ description: "What the day began with.", example: "5000.000" }),
+    left: credits.meta({ description: "What of it can still be spent. It goes at `refresh_at`.", example: "3200.000" }),
+    refresh_at: time.meta({ description: "When the next one is due.", example: "2026-11-26T00:00:00.000Z" }),
+  })
+  .nullable()
+  .meta({ description: "Today's allotment; null for an account that has none." });
+
 export const balance = z.object({
   available: credits.meta({ description: "What can be spent now." }),
   held: credits.meta({ description: "What open jobs have reserved.", example: "0.320" }),
@@ -43,7 +52,7 @@ export const balance = z.object({
     .meta({ description: "Millicredits per nanoUSD, as a fraction.", example: { millicredits: 1, nano_usd: 1 } }),
   lots: z.array(balanceLot),
   open_jobs: z.int().meta({ example: 1 }),
-  allotment: z.null().meta({ description: "Today's allotment; null for an account that has none." }),
+  allotment: balanceAllotment,
 });
 
 export const LEDGER_FORMATS = ["json", "ndjson", "csv"] as const;

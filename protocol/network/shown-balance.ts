@@ -11,13 +11,21 @@ export function shownBalance(balance: Balance, minimum: Millicredits) {
     minimum: formatCredits(minimum),
     peg: { millicredits: GENESIS_PEG.millicredits, nano_usd: GENESIS_PEG.nanoUsd },
     lots: balance.lots.map(shownLot),
-    allotment: null,
   };
 }
 
 /** What changes with every job. */
-export function shownTotals({ available, held, openJobs }: Balance) {
-  return { available: formatCredits(available), held: formatCredits(held), open_jobs: openJobs };
+export function shownTotals({ available, held, openJobs, allotment }: Balance) {
+  return {
+    available: formatCredits(available),
+    held: formatCredits(held),
+    open_jobs: openJobs,
+    allotment: allotment && {
+      granted: formatCredits(allotment.granted),
+      left: formatCredits(allotment.left),
+      refresh_at: timeText(allotment.refreshAt),
+    },
+  };
 }
 
 export function shownLot({ id, kind, backing, available, held, expiresAt }: Balance["lots"][number]) {

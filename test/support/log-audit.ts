@@ -63,8 +63,26 @@ export async function auditLog({ DB, SEGMENTS }: LogStores): Promise<SignedRecei
     const sums = stored.map(({ window: _, ...sum }) => sum);
     expect(Object.fromEntries(sums.map((sum) => [sumKey(sum), sum]))).toEqual(expected);
     expect(imbalances(stored)).toEqual([]);
+    await auditFundings(DB, window, bodies);
   }
   return receipts;
+}
+
+/** Holds what paid for a window to its bodies: what each kind of backed lot gave, and the network's fees of that. */
+async function auditFundings(db: D1Database, window: number, bodies: readonly ReceiptBody[]): Promise<void> {
+  const parts = bodies.flatMap(({ charge }) => charge.parts.filter(({ backing }) => backing === "usdc"));
+  const charged: Record<string, number> = {};
+  for (const { kind, nano_usd } of parts) charged[kind] = (charged[kind] ?? 0) + nano_usd;
+  const lines = bodies.flatMap(({ split }) =>
+    split.filter(({ role, backing }) => role === "network" && backing === "usdc"),
+  );
+  const { results } = await db
+    .prepare('SELECT kind, charged, fees FROM fundings WHERE "window" = ?')
+    .bind(window)
+    .all<{ kind: string; charged: number; fees: number }>();
+  expect(Object.fromEntries(results.map((row) => [row.kind, row.charged]))).toEqual(charged);
+  const fees = results.reduce((sum, row) => sum + row.fees, 0);
+  expect(fees).toBe(lines.reduce((sum, { nano_usd }) => sum + nano_usd, 0));
 }
 
 const sumKey = (sum: Omit<Rollup, "window" | "nano_usd" | "millicredits" | "receipts">) =>

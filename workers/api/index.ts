@@ -6,6 +6,7 @@ import { balance } from "./balance.ts";
 import { checks } from "./checks.ts";
 import { connect } from "./connect.ts";
 import { daemons } from "./daemons.ts";
+import { epochs } from "./epochs.ts";
 import { estimate } from "./estimate.ts";
 import { invariants } from "./invariants.ts";
 import { jobs } from "./jobs.ts";
@@ -40,6 +41,7 @@ for (const noun of [
   connect,
   status,
   invariants,
+  epochs,
   admin,
   reversals,
   checks,

@@ -260,6 +260,15 @@ describe("tollmill balance and ledger", () => {
     expect(keys.slice(2)).toEqual([undefined, `Bearer ${API_KEY}x`]);
   });
 
+  it("shows what is left of today's allotment, and until when", async () => {
+    const allotment = { granted: "50.000", left: "12.500", refresh_at: "2026-11-26T00:00:00.000Z" };
+    const url = await serveHttp((_request, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...shown, allotment }));
+    });
+    const { out } = await run(["balance", "--url", url, "--api-key", API_KEY]);
+    expect(out).toContain("12.500 of today's allotment of 50.000 credits are left until 2026-11-26T00:00Z.\n");
+  });
+
   it("shows a ledger as a table and as NDJSON", async () => {
     const { url } = await network(good, ['{"memo":"starter balance"}', good.body, "{}"]);
     const table = await run(["ledger", "--url", url, "--api-key", API_KEY, "--limit", "2"]);

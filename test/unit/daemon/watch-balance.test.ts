@@ -64,7 +64,15 @@ const snapshot = {
   open_jobs: 0,
   allotment: null,
 };
-const change = { type: "change", ...since, available: "1118.000", held: "82.000", open_jobs: 1, lots: [] };
+const change = {
+  type: "change",
+  ...since,
+  available: "1118.000",
+  held: "82.000",
+  open_jobs: 1,
+  allotment: null,
+  lots: [],
+};
 const say = ({ socket }: Peer, message: object) => socket.send(JSON.stringify(message));
 const lines = async (shown: readonly string[], count: number) =>
   await vi.waitFor(() => expect(shown).toHaveLength(count), { timeout: 10_000 });

@@ -84,6 +84,8 @@ describe("keys", () => {
     const open = network.filter(({ operation }) => operation.security.length === 0).map(({ name }) => name);
     expect(open.sort()).toEqual([
       "get /api/v1/connect",
+      "get /api/v1/epochs/daily",
+      "get /api/v1/epochs/daily/{epoch}",
       "get /api/v1/invariants",
       "get /api/v1/log/keys",
       "get /api/v1/status",

@@ -46,7 +46,7 @@ const BROKEN: Readonly<Record<(typeof FAULTS)[number], (rival: Message) => Store
 };
 
 async function emptyLog(): Promise<void> {
-  const tables = ["receipts", "segments", "rollups", "dead_letters"];
+  const tables = ["receipts", "segments", "rollups", "fundings", "dead_letters"];
   await env.DB.batch(tables.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
 }
 
