@@ -12,6 +12,8 @@ type Branded<Name extends string> = number & { readonly [unit]: Name };
 export type NanoUsd = Branded<"NanoUsd">;
 /** Integer, 1/1000 credit. At a peg of 1 a millicredit is worth one nanoUSD. */
 export type Millicredits = Branded<"Millicredits">;
+/** Integer, 1e-6 USDC: the token's own unit on Solana, in which the treasury is counted. */
+export type MicroUsdc = Branded<"MicroUsdc">;
 /** Integer, 1/10,000. */
 export type BasisPoints = Branded<"BasisPoints">;
 
@@ -43,6 +45,24 @@ export function nanoUsd(value: number): NanoUsd {
 export function millicredits(value: number): Millicredits {
   assertAmount(value, "millicredits");
   return value as Millicredits;
+}
+
+/** Brands a whole number of micro-USDC. */
+export function microUsdc(value: number): MicroUsdc {
+  assertAmount(value, "micro-USDC");
+  return value as MicroUsdc;
+}
+
+const NANO_USD_PER_MICRO_USDC = 1_000;
+
+/** What an amount of USDC is worth. Throws a RangeError beyond {@link MAX_AMOUNT}, some nine million dollars. */
+export function nanoUsdOf(amount: MicroUsdc): NanoUsd {
+  return nanoUsd(amount * NANO_USD_PER_MICRO_USDC);
+}
+
+/** The amount of USDC that is worth so much; null where it is no whole number of the token's unit. */
+export function microUsdcOf(amount: NanoUsd): MicroUsdc | null {
+  return amount % NANO_USD_PER_MICRO_USDC === 0 ? microUsdc(amount / NANO_USD_PER_MICRO_USDC) : null;
 }
 
 /** Brands a whole number of basis points. */
@@ -126,6 +146,11 @@ export function formatCredits(amount: Millicredits): string {
 /** nanoUSD as a decimal string of USD with nine places, e.g. `80000` → `"0.000080000"`. */
 export function formatUsd(amount: NanoUsd): string {
   return formatDecimal(amount, 9);
+}
+
+/** Micro-USDC as a decimal string with six places, e.g. `2500000` → `"2.500000"`. */
+export function formatUsdc(amount: MicroUsdc): string {
+  return formatDecimal(amount, 6);
 }
 
 /** Parses a decimal string of credits into millicredits; null when it is no such number or has more than three places. */

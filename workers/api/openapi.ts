@@ -16,6 +16,7 @@ Every answer carries \`x-request-id\`.`;
 const TAGS = [
   { name: "Inference", description: "OpenAI's calls." },
   { name: "Account", description: "Balance, ledger, and what a job would cost." },
+  { name: "Money", description: "Packages, and deposits in USDC." },
   { name: "Keys", description: "The account's API keys." },
   {
     name: "Team",

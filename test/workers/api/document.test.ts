@@ -82,6 +82,7 @@ describe("keys", () => {
       "get /api/v1/connect",
       "get /api/v1/invariants",
       "get /api/v1/log/keys",
+      "get /api/v1/packages",
       "get /api/v1/status",
       "post /api/v1/team/join",
     ]);

@@ -13,8 +13,12 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
   const all = await tables();
   expect(all.map(({ name }) => name).sort()).toEqual(
     expect.arrayContaining([
+      "chain_cursors",
       "daemons",
       "dead_letters",
+      "deposit_intents",
+      "deposit_resolutions",
+      "deposits",
       "journal",
       "journal_totals",
       "models",
@@ -22,6 +26,7 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
       "reversals",
       "rollups",
       "segments",
+      "treasury_transactions",
     ]),
   );
   expect(all.filter(({ sql }) => !/\)\s*STRICT\b[^)]*$/.test(sql)).map(({ name }) => name)).toEqual([]);
