@@ -14,6 +14,8 @@ export interface EdgeOptions {
   readonly folder: string;
   readonly port: number;
   readonly secrets: Secrets;
+  /** A node of the local Solana; null where there is none, and then the network takes no deposits. */
+  readonly solanaRpc: string | null;
   /** Told of the process as soon as it runs, so that it can be stopped before it is ready. */
   readonly onStart: (edge: Started) => void;
 }
@@ -53,9 +55,9 @@ export async function migrate({ root, folder }: Pick<EdgeOptions, "root" | "fold
 }
 
 /** Starts the edge, waits until it answers, and gives its URL. */
-export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOptions): Promise<string> {
+export async function startEdge({ root, folder, port, secrets, solanaRpc, onStart }: EdgeOptions): Promise<string> {
   const envFile = join(folder, "edge.env");
-  const variables = edgeSecrets(secrets);
+  const variables = { ...edgeSecrets(secrets), ...(solanaRpc === null ? {} : { SOLANA_RPC_URL: solanaRpc }) };
   await writePrivate(
     envFile,
     Object.entries(variables)
@@ -69,7 +71,7 @@ export async function startEdge({ root, folder, port, secrets, onStart }: EdgeOp
   const edge = start("The edge", args, {
     cwd: root,
     // The environment would go before the file.
-    env: { ...without(process.env, Object.keys(variables)), ...QUIET },
+    env: { ...without(process.env, [...Object.keys(variables), "SOLANA_RPC_URL"]), ...QUIET },
     logFile: join(folder, "edge.log"),
   });
   onStart(edge);
