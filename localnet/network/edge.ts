@@ -57,7 +57,7 @@ export async function migrate({ root, folder }: Pick<EdgeOptions, "root" | "fold
 /** Starts the edge, waits until it answers, and gives its URL. */
 export async function startEdge({ root, folder, port, secrets, solanaRpc, onStart }: EdgeOptions): Promise<string> {
   const envFile = join(folder, "edge.env");
-  const variables = { ...edgeSecrets(secrets), ...(solanaRpc === null ? {} : { SOLANA_RPC_URL: solanaRpc }) };
+  const variables = edgeSecrets(secrets);
   await writePrivate(
     envFile,
     Object.entries(variables)
@@ -66,12 +66,14 @@ export async function startEdge({ root, folder, port, secrets, solanaRpc, onStar
   );
   const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const state = ["--persist-to", join(folder, "state"), "--env-file", envFile];
+  // Of the file wrangler takes no more than the secrets that the configuration requires. This URL carries no key.
+  const solana = solanaRpc === null ? [] : ["--var", `SOLANA_RPC_URL:${solanaRpc}`];
   const output = ["--show-interactive-dev-session", "false", "--log-level", "log"];
-  const args = [wrangler(root), "dev", ...address, ...state, ...output];
+  const args = [wrangler(root), "dev", ...address, ...state, ...solana, ...output];
   const edge = start("The edge", args, {
     cwd: root,
     // The environment would go before the file.
-    env: { ...without(process.env, [...Object.keys(variables), "SOLANA_RPC_URL"]), ...QUIET },
+    env: { ...without(process.env, Object.keys(variables)), ...QUIET },
     logFile: join(folder, "edge.log"),
   });
   onStart(edge);
