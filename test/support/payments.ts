@@ -70,8 +70,10 @@ export class FakeChain implements Chain {
   tip = Number.MAX_SAFE_INTEGER;
   readonly calls: string[] = [];
 
+  /** In the order of their slots: one of an earlier slot stands before what was there already. */
   add(...payments: readonly Payment[]): void {
     this.#transactions.push(...payments.map(transactionOf));
+    this.#transactions.sort((a, b) => a.slot - b.slot);
   }
 
   async genesis(): Promise<string> {

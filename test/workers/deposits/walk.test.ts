@@ -39,13 +39,14 @@ it("goes on where it ended until all pages are looked at, and takes nothing twic
   expect(reads).toHaveLength(all + 1);
 });
 
-it("looks back some slots, as a node may learn of a transaction late", async () => {
-  pay(1, 10_000);
+it("looks back some slots, as a node may learn of a transaction late, also pages behind the newest one", async () => {
+  const [first, count] = [9_000, LIMITS.depositPage + 10];
+  for (let n = 1; n <= count; n++) pay(n, first + n);
   await scan(chain);
-  expect((await cursor()).slot).toBe(10_000);
-  pay(2, 10_000 - LIMITS.depositOverlapSlots + 1);
+  expect((await cursor()).slot).toBe(first + count);
+  pay(count + 1, first - 1);
   await scan(chain);
-  expect(await seen()).toBe(2);
+  expect(await seen()).toBe(count + 1);
 });
 
 it("takes no answer of a node that has not come as far as another one", async () => {
