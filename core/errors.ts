@@ -63,6 +63,13 @@ export const ERRORS = {
     "GET /api/v1/team/invites lists yours.",
   ),
   account_not_found: row(404, "not_found_error", "There is no such account.", "Check the account id."),
+  deposit_not_found: row(404, "not_found_error", "There is no such deposit.", "GET /api/v1/deposits lists yours."),
+  resolution_not_found: row(
+    404,
+    "not_found_error",
+    "There is no such proposal for a deposit.",
+    "GET /api/v1/admin/deposit-resolutions lists them.",
+  ),
   reversal_not_found: row(
     404,
     "not_found_error",
@@ -164,6 +171,25 @@ export const ERRORS = {
     BAD,
     "Credits cannot be sent to the account that they are in.",
     "Name another account in `to`.",
+  ),
+  deposits_unavailable: row(
+    503,
+    "server_error",
+    "This network takes no deposits.",
+    "Its operators set SOLANA_RPC_URL.",
+  ),
+  deposit_limit: row(
+    409,
+    "conflict_error",
+    "The account has as many open deposits as it may.",
+    "Pay one of them first.",
+  ),
+  deposit_settled: row(409, "conflict_error", "The deposit is not in suspense.", "Nothing is left to decide about it."),
+  resolution_closed: row(
+    409,
+    "conflict_error",
+    "The proposal is not open any more.",
+    "GET /api/v1/admin/deposit-resolutions tells how it ended; make a new one under another id if it is still due.",
   ),
   lot_limit: row(409, "conflict_error", "The account holds as many lots as it may.", "Spend some of them first."),
 

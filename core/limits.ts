@@ -160,6 +160,35 @@ export const LIMITS = {
   invariantsFreshMs: 30 * SECOND_MS,
   /** … and ask so many accounts for so many entries. */
   invariantsSample: { accounts: 4, rows: 64 },
+  /** How long a deposit may be paid as it was asked for: long enough for a treasury with several signers. */
+  depositIntentMs: DAY_MS,
+  /** An intent's reference is looked at for so long after it has ended, as somebody may pay late. */
+  depositLateMs: 7 * DAY_MS,
+  /** Intents of one account that wait to be paid. */
+  depositIntents: 64,
+  /** The least and the most that one intent asks for: a cent, and what fits an account's bound many times over. */
+  depositLeastNanoUsd: 10_000_000,
+  depositMostNanoUsd: 1_000_000_000_000_000,
+  /** While somebody watches an intent, its reference is looked at this often. */
+  depositWatchMs: 1_500,
+  /**
+   * What one scan takes on: each new transaction is some six calls, and a Worker has a thousand. A page of the treasury's
+   * signatures is smaller, so that a scan ends between pages.
+   */
+  depositTransactions: 100,
+  depositPage: 50,
+  depositPages: 20,
+  depositReferences: 50,
+  /** Half done deposits that a scan ends. */
+  depositsDue: 100,
+  /** A scan begins so many slots (ten minutes) before what was looked at, as a node may learn of a transaction late. */
+  depositOverlapSlots: 1_500,
+  /** A call of a Solana node. Four tries of it fit a scan. */
+  solanaCallMs: 10 * SECOND_MS,
+  solanaAttempts: 4,
+  solanaFirstDelayMs: 250,
+  /** A proposal of what becomes of a deposit waits this long for a second operator. */
+  depositProposalMs: 7 * DAY_MS,
   /** Receipts that an account re-emits in one alarm. */
   reemitReceipts: 256,
 

@@ -61,6 +61,18 @@ export function stakeUnits(value: bigint): StakeUnits {
   return value as StakeUnits;
 }
 
+const NANO_USD_PER_MICRO_USDC = 1_000;
+
+/** What an amount of USDC is worth. Throws a RangeError beyond {@link MAX_AMOUNT}, some nine million dollars. */
+export function nanoUsdOf(amount: MicroUsdc): NanoUsd {
+  return nanoUsd(amount * NANO_USD_PER_MICRO_USDC);
+}
+
+/** The amount of USDC that is worth so much; null where it is no whole number of the token's unit. */
+export function microUsdcOf(amount: NanoUsd): MicroUsdc | null {
+  return amount % NANO_USD_PER_MICRO_USDC === 0 ? microUsdc(amount / NANO_USD_PER_MICRO_USDC) : null;
+}
+
 /** Brands a whole number of basis points. */
 export function basisPoints(value: number): BasisPoints {
   assertAmount(value, "basis points");
@@ -142,6 +154,11 @@ export function formatCredits(amount: Millicredits): string {
 /** nanoUSD as a decimal string of USD with nine places, e.g. `80000` → `"0.000080000"`. */
 export function formatUsd(amount: NanoUsd): string {
   return formatDecimal(amount, 9);
+}
+
+/** Micro-USDC as a decimal string with six places, e.g. `2500000` → `"2.500000"`. */
+export function formatUsdc(amount: MicroUsdc): string {
+  return formatDecimal(amount, 6);
 }
 
 /** Parses a decimal string of credits into millicredits; null when it is no such number or has more than three places. */

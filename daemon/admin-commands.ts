@@ -13,6 +13,7 @@ import {
   type ProposeFlags,
   proposeReversal,
 } from "./commands/reversals.ts";
+import { addAdminDeposits } from "./deposit-commands.ts";
 import type { ExitCode } from "./failure.ts";
 
 export function addAdmin(program: Command, context: Context, done: (code: ExitCode) => void): void {
@@ -27,6 +28,7 @@ export function addAdmin(program: Command, context: Context, done: (code: ExitCo
     .action(async (_flags, command: Command) => {
       done(await listChecks(context, command.optsWithGlobals<ChecksFlags>()));
     });
+  addAdminDeposits(admin, context, done);
   const reversals = admin.command("reversals").description("taking receipts back, which needs two operators");
   reversals
     .command("list")

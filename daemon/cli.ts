@@ -17,6 +17,7 @@ import { type SendFlags, send } from "./commands/send.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { watchBalance } from "./commands/watch-balance.ts";
+import { addDeposits } from "./deposit-commands.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
 import { addLocal } from "./local-commands.ts";
@@ -143,6 +144,7 @@ function describe(
   addUsage(program, context, done);
   addKeys(program, context, done);
   addTeam(program, context, done);
+  addDeposits(program, context, done);
   program
     .command("send")
     .description("send credits to another account; without --yes it only says what it would do")

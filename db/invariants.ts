@@ -8,7 +8,7 @@ import { JOURNAL_SUMS, type JournalRow, type JournalSum } from "./journal.ts";
 
 /** Two sides that must be the same. */
 export interface Sides {
-  readonly name: "shares" | "journal" | "totals";
+  readonly name: "shares" | "journal" | "totals" | "deposits";
   /** The lane or the column that they are of. */
   readonly of: string;
   readonly unit: "nano_usd" | "millicredits";
@@ -36,12 +36,32 @@ const TOTALS = COLUMNS.map(
     CAST(coalesce(sum(${column}), 0) AS TEXT) AS "right" FROM journal`,
 );
 
+/** What the treasury's token account received on the chain is what was credited, is about to be, or waits for operators. */
+const DEPOSITS = `SELECT 'deposits' AS name, 'received' AS "of", 'nano_usd' AS unit,
+  CAST(coalesce((SELECT sum(received) FROM treasury_transactions), 0) * 1000 AS TEXT) AS "left",
+  CAST(coalesce((SELECT sum(micro_usdc) FROM deposits), 0) * 1000 AS TEXT) AS "right"`;
+/** And a lot is worth what was paid for it. */
+const LOTS = `SELECT 'deposits' AS name, 'credited' AS "of", 'nano_usd' AS unit,
+  CAST(coalesce(sum(micro_usdc), 0) * 1000 AS TEXT) AS "left", CAST(coalesce(sum(lot), 0) AS TEXT) AS "right"
+  FROM deposits WHERE state = 'credited'`;
+
+/** What waits for operators, as text: nanoUSD. */
+export async function inSuspense(db: D1Database): Promise<string> {
+  const found = await db
+    .prepare(
+      `SELECT CAST(coalesce(sum(micro_usdc), 0) * 1000 AS TEXT) AS amount FROM deposits
+       WHERE state IN ('suspense', 'resolving')`,
+    )
+    .first<{ amount: string }>();
+  return found?.amount ?? "0";
+}
+
 /**
- * Σ charges and Σ shares of each lane and backing, both sides of the journal, and its running totals with what its rows come
- * to, all of one moment. Reads every rollup and every row of the journal.
+ * Σ charges and Σ shares of each lane and backing, both sides of the journal, its running totals with what its rows come to,
+ * and deposits with what the chain says, all of one moment. Reads every rollup and every row of the journal.
  */
 export async function readSides(db: D1Database): Promise<Sides[]> {
-  const found = await db.batch<Sides>([...SHARES, ...ZERO, ...TOTALS].map((text) => db.prepare(text)));
+  const found = await db.batch<Sides>([...SHARES, ...ZERO, ...TOTALS, DEPOSITS, LOTS].map((text) => db.prepare(text)));
   return found.flatMap(({ results }) => results);
 }
 

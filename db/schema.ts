@@ -7,6 +7,7 @@
  */
 
 export * from "./schema/allotment.ts";
+export * from "./schema/deposits.ts";
 export * from "./schema/log.ts";
 export * from "./schema/network.ts";
 export * from "./schema/reversals.ts";

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { parseFaults } from "./chain/faults.ts";
+import { pokeCron } from "./network/cron.ts";
 import { checkPort, migrate, startEdge } from "./network/edge.ts";
 import { type FirstJob, runFirstJob } from "./network/first-job.ts";
 import { catalogEntry, Operator } from "./network/operator.ts";
@@ -134,9 +135,17 @@ async function bringUp(progress: Progress): Promise<void> {
   const url = await progress.step(
     "edge",
     () =>
-      startEdge({ root: ROOT, folder, port, secrets, solanaRpc: solana?.rpc ?? null, onStart: (part) => track(part) }),
+      startEdge({
+        root: ROOT,
+        folder,
+        port,
+        secrets,
+        solanaRpc: solana?.rpc ?? null,
+        onStart: (part) => track(part),
+      }),
     (at) => at,
   );
+  pokeCron(url);
   const operator = new Operator(url, secrets.ADMIN_KEY);
   const accounts = await progress.step("catalog and accounts", async () => {
     for (const model of engine.models) await operator.putModel(catalogEntry(model));

@@ -50,7 +50,7 @@ export async function giveChallenge(c: CallContext, address: WalletAddress, purp
     statement: purpose.statement,
     uri: origin,
     version: "1",
-    chainId: `solana:${configOf(c.env).solana.chain}`,
+    chainId: `solana:${configOf(c.env).solanaChain}`,
     nonce: base62(crypto.getRandomValues(new Uint8Array(16))),
     issuedAt: timeText(now),
     expirationTime: timeText(expiresAt),

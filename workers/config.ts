@@ -3,6 +3,7 @@
 import { type Parameters, parseParameters } from "../core/parameters.ts";
 import { hexToBytes } from "../core/receipt/canonical.ts";
 import { REGION } from "../protocol/internal/names.ts";
+import { isAddress } from "../protocol/solana/pay-url.ts";
 import { type Operator, OperatorsError, parseOperators } from "./operators.ts";
 
 export interface Config {
@@ -17,8 +18,18 @@ export interface Config {
   /** Who may call the operators' routes: one or more, no two with the same name or key. */
   readonly operators: readonly Operator[];
   readonly parameters: Parameters;
-  /** The Solana chain, such as `mainnet`, and its JSON-RPC, whose address may hold a key; null where there is none. */
-  readonly solana: { readonly chain: string; readonly rpcUrl: string | null };
+  /** The Solana chain whose wallets sign in, such as `mainnet`. */
+  readonly solanaChain: string;
+  /** How that chain is read, and where deposits are paid to; null for a network that does neither. */
+  readonly solana: SolanaConfig | null;
+}
+
+export interface SolanaConfig {
+  /** The URL of a node's JSON-RPC, which may carry a key. */
+  readonly rpc: string;
+  /** The treasury's wallet. */
+  readonly treasury: string;
+  readonly usdcMint: string;
 }
 
 /** A variable that is missing or malformed; its message says which one and how to set it. */
@@ -26,8 +37,11 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** Changes to the parameters for tests and private networks; not in wrangler.toml, where the rules' own values hold. */
-type Settings = Env & { readonly TOLLMILL_PARAMETERS?: string };
+/**
+ * Not in wrangler.toml: changes to the parameters for tests and private networks, as there the rules' own values hold; and a
+ * Solana node, whose URL is a secret.
+ */
+type Settings = Env & { readonly TOLLMILL_PARAMETERS?: string; readonly SOLANA_RPC_URL?: string };
 
 const MAX_SHARDS = 1_024;
 
@@ -51,11 +65,13 @@ export function readConfig(env: Settings): Config {
     edgeKey: hexToBytes(secret("EDGE_KEY", env.EDGE_KEY, /^[0-9a-f]{64}$/, "64 hex digits (openssl rand -hex 32)")),
     operators: readOperators(env.ADMIN_KEY),
     parameters: parameters(env.TOLLMILL_PARAMETERS),
-    solana: {
-      chain: variable("SOLANA_CHAIN", env.SOLANA_CHAIN, /^(mainnet|devnet|testnet|localnet)$/, "a chain of Solana"),
-      rpcUrl:
-        variable("SOLANA_RPC_URL", env.SOLANA_RPC_URL, /^(https?:\/\/\S+)?$/, "an http or https URL, or empty") || null,
-    },
+    solanaChain: variable(
+      "SOLANA_CHAIN",
+      env.SOLANA_CHAIN,
+      /^(mainnet|devnet|testnet|localnet)$/,
+      "mainnet, devnet, testnet or localnet",
+    ),
+    solana: solana(env),
   });
 }
 
@@ -76,6 +92,22 @@ function readOperators(value: unknown): readonly Operator[] {
     if (!(error instanceof OperatorsError)) throw error;
     throw new ConfigError(`The secret ADMIN_KEY ${error.message} Set it with \`wrangler secret put ADMIN_KEY\`.`);
   }
+}
+
+function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT }: Settings): SolanaConfig | null {
+  if (rpc === undefined || rpc === "") return null;
+  const url = URL.canParse(rpc) ? new URL(rpc) : null;
+  return {
+    // Its value is never repeated: it may carry a key.
+    rpc: secret("SOLANA_RPC_URL", url === null ? "" : rpc, /^https?:/, "the http(s) URL of a Solana node"),
+    treasury: address("TREASURY_ADDRESS", TREASURY_ADDRESS),
+    usdcMint: address("USDC_MINT", USDC_MINT),
+  };
+}
+
+function address(name: string, value: string): string {
+  if (isAddress(value)) return value;
+  throw new ConfigError(`${name} must be an address of Solana in base58. Set it under [vars] in wrangler.toml.`);
 }
 
 function shards(value: unknown): number {

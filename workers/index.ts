@@ -3,7 +3,7 @@
 import { emit } from "../durable-objects/shared/events.ts";
 import { handleQueue } from "../queues/index.ts";
 import { app } from "./app.ts";
-import { handlePoke } from "./cron/index.ts";
+import { runDue } from "./cron/index.ts";
 
 export { Account } from "../durable-objects/account/index.ts";
 export { AccountSlice } from "../durable-objects/account-slice/index.ts";
@@ -12,10 +12,10 @@ export { Scheduler } from "../durable-objects/scheduler/index.ts";
 
 export default {
   fetch: app.fetch,
+  async scheduled(_controller, env) {
+    await runDue(env, Date.now());
+  },
   async queue(batch, env) {
     emit("queue_batch", { ...(await handleQueue(batch, env, Date.now())) });
-  },
-  async scheduled(_poke, env) {
-    await handlePoke(env, Date.now());
   },
 } satisfies ExportedHandler<Env>;

@@ -55,6 +55,6 @@ async function knows(history: WalletHistory | null, { address }: WalletRow, time
 }
 
 function historyOf(env: Env): WalletHistory | null {
-  const { rpcUrl } = configOf(env).solana;
-  return rpcUrl === null ? null : new SolanaHistory(rpcUrl);
+  const { solana } = configOf(env);
+  return solana === null ? null : new SolanaHistory(solana.rpc);
 }

@@ -42,6 +42,7 @@ function summaryOf({
   at,
   invariants,
   in_transfer,
+  in_suspense,
   spot_check: { accounts, entries, differences },
 }: Invariants): string {
   const wrong = invariants.filter(({ ok }) => !ok).length;
@@ -55,5 +56,6 @@ function summaryOf({
       ? `${compared} are as the journal has them`
       : `${differences.length} of ${compared} differ`;
   const age = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 1_000));
-  return `${sums}, and ${spot}, ${age} s ago. On their way between accounts: ${in_transfer} millicredits.`;
+  const waiting = `Deposits in suspense: ${in_suspense} nanoUSD.`;
+  return `${sums}, and ${spot}, ${age} s ago. ${waiting} On their way between accounts: ${in_transfer} millicredits.`;
 }

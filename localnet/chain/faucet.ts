@@ -1,6 +1,7 @@
 /** Gives SOL, USDC and $ONE of the local chain to anybody who asks, in transactions like any other. */
 
 import {
+  AccountRole,
   type Address,
   appendTransactionMessageInstructions,
   type Blockhash,
@@ -20,8 +21,10 @@ import {
   findAssociatedTokenPda,
   getCreateAssociatedTokenIdempotentInstructionAsync,
   getMintToInstruction,
+  getTransferCheckedInstruction,
 } from "@solana-program/token";
-import type { FaucetAnswer, FaucetRequest } from "../../protocol/local/faucet.ts";
+import type { FaucetAnswer, FaucetRequest, PayAnswer } from "../../protocol/local/faucet.ts";
+import { parsePayUrl } from "../../protocol/solana/pay-url.ts";
 import { decimalText, parseDecimal } from "./encoding/amounts.ts";
 import { tokenOf } from "./encoding/tokens.ts";
 import { textOf } from "./errors.ts";
@@ -75,6 +78,37 @@ export class Faucet {
     if (instructions.length === 0) throw new FaucetRefusal("Nothing was asked for: say how much sol, usdc or one.");
     const { signature } = await this.#send(instructions);
     return { signature, balance: await this.balance(address) };
+  }
+
+  /** Pays what a link of Solana Pay asks for, as a wallet does. Throws a {@link FaucetRefusal}. */
+  async pay(link: string): Promise<PayAnswer> {
+    const request = parsePayUrl(link);
+    if (request === null) throw new FaucetRefusal("That is no link of Solana Pay that asks for a token.");
+    const [mint, recipient, reference] = [request.splToken, request.recipient, request.reference] as Address[];
+    if (mint === undefined || recipient === undefined || reference === undefined || mint !== USDC_MINT) {
+      throw new FaucetRefusal(`The faucet pays in USDC of this chain alone, ${USDC_MINT}.`);
+    }
+    const amount = amountOf("USDC", request.amount, USDC_DECIMALS, MAX_TOKENS * 10n ** 6n);
+    if (amount === 0n) throw new FaucetRefusal("The link asks for nothing.");
+    const owner = this.#signer.address;
+    const [source] = await findAssociatedTokenPda({ owner, mint, tokenProgram: TOKEN });
+    const [destination] = await findAssociatedTokenPda({ owner: recipient, mint, tokenProgram: TOKEN });
+    const transfer = getTransferCheckedInstruction({
+      source,
+      mint,
+      destination,
+      authority: this.#signer,
+      amount,
+      decimals: USDC_DECIMALS,
+    });
+    const named = { ...transfer, accounts: [...transfer.accounts, { address: reference, role: AccountRole.READONLY }] };
+    const account = await getCreateAssociatedTokenIdempotentInstructionAsync({
+      payer: this.#signer,
+      owner: recipient,
+      mint,
+    });
+    const { signature } = await this.#send([...(await this.#mint(owner, mint, amount)), account, named]);
+    return { signature };
   }
 
   /** What an address has at the tip, in whole coins. */

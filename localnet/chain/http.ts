@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { z } from "zod";
-import { faucetRequest } from "../../protocol/local/faucet.ts";
+import { faucetRequest, payRequest } from "../../protocol/local/faucet.ts";
 import { page } from "./explorer/pages.ts";
 import { type Faucet, FaucetRefusal } from "./faucet.ts";
 import { faultList } from "./faults.ts";
@@ -49,6 +49,7 @@ async function serve(local: Local, request: IncomingMessage, response: ServerRes
   if (path === "/" && method === "OPTIONS") return void response.writeHead(204, OPEN).end();
   if (path === "/health" && method === "GET") return void response.writeHead(200).end("ok");
   if (path === "/faucet" && method === "POST") return await serveFaucet(local, request, response);
+  if (path === "/pay" && method === "POST") return await servePayment(local, request, response);
   if (path === "/faults") return await serveFaults(local, request, response);
   const { status, html } = method === "GET" ? await page(local, path) : { status: 405, html: "" };
   response.writeHead(status, { "content-type": "text/html; charset=utf-8", "content-security-policy": PAGE_POLICY });
@@ -73,8 +74,17 @@ async function serveRpc(local: Local, request: IncomingMessage, response: Server
 
 async function serveFaucet({ faucet }: Local, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const asked = await jsonOf(request, faucetRequest);
+  sendJson(response, 200, await allowed(faucet.give(asked)));
+}
+
+async function servePayment({ faucet }: Local, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const asked = await jsonOf(request, payRequest);
+  sendJson(response, 200, await allowed(faucet.pay(asked.solana_pay_url)));
+}
+
+async function allowed<T>(gift: Promise<T>): Promise<T> {
   try {
-    sendJson(response, 200, await faucet.give(asked));
+    return await gift;
   } catch (error) {
     if (!(error instanceof FaucetRefusal)) throw error;
     throw new BadRequest(422, error.message);

@@ -20,6 +20,8 @@ function localOnlyAddress(name: string): Address {
 
 /** Pays everybody who asks, and may mint both coins. */
 export const FAUCET = localOnlyAddress("faucet");
+/** Where the local network's deposits are paid to. */
+export const TREASURY = localOnlyAddress("treasury");
 export const USDC_MINT = localOnlyAddress("USDC mint");
 export const ONE_MINT = localOnlyAddress("ONE mint");
 export const SOL_DECIMALS = 9;

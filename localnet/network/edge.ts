@@ -14,7 +14,7 @@ export interface EdgeOptions {
   readonly folder: string;
   readonly port: number;
   readonly secrets: Secrets;
-  /** The JSON-RPC of the local Solana; null where none runs. */
+  /** A node of the local Solana; null where there is none, and then the network takes no deposits. */
   readonly solanaRpc: string | null;
   /** Told of the process as soon as it runs, so that it can be stopped before it is ready. */
   readonly onStart: (edge: Started) => void;
@@ -66,9 +66,10 @@ export async function startEdge({ root, folder, port, secrets, solanaRpc, onStar
   );
   const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const state = ["--persist-to", join(folder, "state"), "--env-file", envFile];
+  // Of the file wrangler takes no more than the secrets that the configuration requires. This URL carries no key.
+  const solana = solanaRpc === null ? [] : ["--var", `SOLANA_RPC_URL:${solanaRpc}`];
   const output = ["--show-interactive-dev-session", "false", "--log-level", "log"];
-  const vars = solanaRpc === null ? [] : ["--var", `SOLANA_RPC_URL:${solanaRpc}`];
-  const args = [wrangler(root), "dev", ...address, ...state, ...vars, ...output];
+  const args = [wrangler(root), "dev", ...address, ...state, ...solana, ...output];
   const edge = start("The edge", args, {
     cwd: root,
     // The environment would go before the file.

@@ -19,3 +19,8 @@ export const faucetAnswer = z.object({
   balance: z.object({ sol: z.string(), usdc: z.string(), one: z.string() }),
 });
 export type FaucetAnswer = z.infer<typeof faucetAnswer>;
+
+/** The faucet pays what a link of Solana Pay asks for, from coins that it makes. */
+export const payRequest = z.strictObject({ solana_pay_url: z.string().max(2_048) });
+export const payAnswer = z.object({ signature: z.string() });
+export type PayAnswer = z.infer<typeof payAnswer>;

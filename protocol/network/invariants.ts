@@ -7,7 +7,8 @@ const amount = z.string().regex(/^-?\d+$/);
 
 const invariant = z.object({
   name: z.string().meta({
-    description: "`shares` · `journal` · `totals`: what is compared, named in the description of the call.",
+    description:
+      "`shares` · `journal` · `totals` · `deposits`: what is compared, named in the description of the call.",
     example: "shares",
   }),
   of: z.string().meta({ description: "The lane or the column of the books.", example: "public" }),
@@ -26,6 +27,10 @@ export const invariants = z.object({
     description:
       "Millicredits that the journal has left one account and not reached another. It is below zero for as long as the " +
       "journal has an arrival and not yet its sending, a quarter of an hour at most.",
+    example: "0",
+  }),
+  in_suspense: amount.meta({
+    description: "nanoUSD that the treasury has received and that nobody has been credited with: operators decide.",
     example: "0",
   }),
   spot_check: z.object({

@@ -7,9 +7,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Connection, Keypair, LAMPORTS_PER_SOL } from "@solana/web3.js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parseCredits } from "../../core/units.ts";
-import { ONE_MINT, USDC_MINT } from "../../localnet/chain/mints.ts";
+import { ONE_MINT, TREASURY, USDC_MINT } from "../../localnet/chain/mints.ts";
 import type { DevFile } from "../../localnet/network/state.ts";
 import type { LedgerEntry } from "../../protocol/chain.ts";
 import { cleanUp, descendantsOf, NodeProcess, temporaryFolder, userEnvironment } from "./support/children.ts";
@@ -218,6 +218,24 @@ describe("npm start", () => {
     await client.confirmTransaction({ signature, ...(await client.getLatestBlockhash()) });
     expect(await client.getBalance(address)).toBe(1.5 * LAMPORTS_PER_SOL);
     expect(await client.getSlot()).toBeGreaterThan(before);
+  });
+
+  it("takes a deposit that its faucet pays, and finds one without a reference by itself", async () => {
+    const before = JSON.parse(await tollmill("balance", "--json")) as { available: string };
+    const ended = JSON.parse(await tollmill("--json", "deposit", "2.50", "--pay", "--timeout", "60")) as {
+      state: string;
+      payments: { reason: string; amount_usdc: string }[];
+    };
+    expect(ended).toMatchObject({ state: "credited", payments: [{ reason: "exact", amount_usdc: "2.500000" }] });
+    const after = JSON.parse(await tollmill("balance", "--json")) as { available: string };
+    const credits = (text: string) => parseCredits(text) ?? Number.NaN;
+    expect(credits(after.available) - credits(before.available)).toBe(2_500_000_000);
+    await tollmill("local", "faucet", TREASURY, "--usdc", "3");
+    const waiting = () => tollmill("--json", "admin", "deposits", "list", "--state", "suspense");
+    // It is final after 32 slots, and cron is poked every five seconds.
+    const found = async () => expect(await waiting()).toContain("no_reference");
+    await vi.waitFor(found, { timeout: 40_000, interval: 1_000 });
+    expect(JSON.parse(await waiting())).toMatchObject({ reason: "no_reference", amount_usdc: "3.000000" });
   });
 
   it("says what to do when a port of its Solana is taken", async () => {

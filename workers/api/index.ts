@@ -1,11 +1,13 @@
 /** The network's API: every noun in a file of its own. */
 
 import { admin } from "./admin.ts";
+import { adminDeposits } from "./admin-deposits.ts";
 import { newApi } from "./app.ts";
 import { balance } from "./balance.ts";
 import { checks } from "./checks.ts";
 import { connect } from "./connect.ts";
 import { daemons } from "./daemons.ts";
+import { deposits } from "./deposits.ts";
 import { epochs } from "./epochs.ts";
 import { estimate } from "./estimate.ts";
 import { invariants } from "./invariants.ts";
@@ -37,12 +39,14 @@ for (const noun of [
   team,
   jobs,
   receipts,
+  deposits,
   daemons,
   connect,
   status,
   invariants,
   epochs,
   admin,
+  adminDeposits,
   reversals,
   checks,
 ])

@@ -1,7 +1,7 @@
 import { createRoute, type z } from "@hono/zod-openapi";
 import { type AccountId, base62 } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { readSides, sampleJournal } from "../../db/invariants.ts";
+import { inSuspense, readSides, sampleJournal } from "../../db/invariants.ts";
 import type { JournalRow } from "../../db/journal.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import { invariants as invariantsShape } from "../../protocol/network/invariants.ts";
@@ -23,6 +23,7 @@ const getInvariants = createRoute({
     "What the network's books come to, computed from D1. `shares`: what consumers were charged in a lane is what its payees " +
     "are owed. `journal`: what accounts were credited, sent and lost by expiry is what stands against it in `treasury` and " +
     "`pool` (backed) or `issuance` and `suspense` (unbacked). `totals`: each running total is what its entries come to. " +
+    "`deposits`: what the treasury received on Solana is what was credited or waits for it, and every lot is what was paid for it. " +
     "And a few accounts, others each time, are asked whether the journal has their entries as they are. " +
     "`ok` is false where anything differs. At most half a minute old.",
   ...byAnyone,
@@ -43,7 +44,7 @@ invariants.openapi(getInvariants, async (c) => {
 });
 
 async function read(env: Env, now: number): Promise<Invariants> {
-  const [sides, spotCheck] = await Promise.all([readSides(env.DB), checkSome(env)]);
+  const [sides, suspense, spotCheck] = await Promise.all([readSides(env.DB), inSuspense(env.DB), checkSome(env)]);
   const sums = sides.map((sum) => {
     const difference = BigInt(sum.left) - BigInt(sum.right);
     return { ...sum, difference: String(difference), ok: difference === 0n };
@@ -53,6 +54,7 @@ async function read(env: Env, now: number): Promise<Invariants> {
     at: timeText(now),
     invariants: sums,
     in_transfer: sides.find(({ name, of }) => name === "totals" && of === "suspense")?.right ?? "0",
+    in_suspense: suspense,
     spot_check: spotCheck,
   };
 }

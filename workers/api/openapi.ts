@@ -22,6 +22,7 @@ const TAGS = [
       "sign-in of a wallet opens an account.",
   },
   { name: "Account", description: "Balance, ledger, and what a job would cost." },
+  { name: "Money", description: "Packages, and deposits in USDC." },
   { name: "Keys", description: "The account's API keys." },
   {
     name: "Team",

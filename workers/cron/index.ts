@@ -1,15 +1,26 @@
-/** What is due by time. A poke may come twice, late or never: each step reads from D1 what it has to do. */
+/** What the clock pokes: each step reads from D1 what is due, so a poke may come twice, late or never. */
 
 import { emit, emitError } from "../../durable-objects/shared/events.ts";
+import { scanForDeposits } from "../deposits/watch.ts";
 import { closeDay } from "./close-day.ts";
 
-/** Takes every step that is due. One that fails is tried again by the next poke, and keeps no other from its turn. */
-export async function handlePoke(env: Env, now: number): Promise<void> {
+/** Takes every step that is due at a time (milliseconds since 1970). Never throws: the next poke tries again. */
+export async function runDue(env: Env, now: number): Promise<void> {
+  await Promise.all([
+    part("deposits", () => scanForDeposits(env, now)),
+    part("daily epoch", async () => {
+      const closed = await closeDay(env, now);
+      if (closed.type === "made") emit("day_closed", { epoch: closed.row.epoch, rate: String(closed.row.rate) });
+      else if (closed.type === "waiting") emit("day_waits", {});
+    }),
+  ]);
+}
+
+/** One that fails keeps no other from its turn. */
+async function part(name: string, work: () => Promise<void>): Promise<void> {
   try {
-    const closed = await closeDay(env, now);
-    if (closed.type === "made") emit("day_closed", { epoch: closed.row.epoch, rate: String(closed.row.rate) });
-    else if (closed.type === "waiting") emit("day_waits", {});
+    await work();
   } catch (error) {
-    emitError("close_day_failed", error);
+    emitError("cron_failed", error, { part: name });
   }
 }

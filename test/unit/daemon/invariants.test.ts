@@ -17,6 +17,7 @@ const FOUND = {
   at: "2026-11-25T12:00:00.000Z",
   invariants: [SUM, { ...SUM, name: "totals", of: "pool", unit: "nano_usd", left: "-5", right: "-5" }],
   in_transfer: "40000",
+  in_suspense: "6000",
   spot_check: { accounts: 2, entries: 6, differences: [] as object[] },
 };
 
@@ -39,7 +40,7 @@ it("shows every sum, how old they are, and sends no key", async () => {
   expect(out).toMatch(/^shares +public +millicredits +82000 +82000 +0 +holds$/m);
   expect(out).toMatch(/^totals +pool +nano_usd +-5 +-5 +0 +holds$/m);
   expect(err).toMatch(
-    /^All 2 differences are zero, and 6 entries of 2 accounts are as the journal has them, 1[23] s ago\. .*: 40000 millicredits\.$/,
+    /^All 2 differences are zero, and 6 entries of 2 accounts are as the journal has them, 1[23] s ago\. Deposits in suspense: 6000 nanoUSD\. .*: 40000 millicredits\.$/,
   );
 });
 

@@ -88,6 +88,7 @@ describe("keys", () => {
       "get /api/v1/epochs/daily/{epoch}",
       "get /api/v1/invariants",
       "get /api/v1/log/keys",
+      "get /api/v1/packages",
       "get /api/v1/status",
       "post /api/v1/auth/challenge",
       "post /api/v1/auth/refresh",

@@ -7,7 +7,7 @@ import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { nanoUsd, stakeUnits } from "../../../core/units.ts";
 import { addEpochRow, epochRow, lastEpochRow, putStakes } from "../../../db/epochs.ts";
 import { closeDay, estimateRow } from "../../../workers/cron/close-day.ts";
-import { handlePoke } from "../../../workers/cron/index.ts";
+import { runDue } from "../../../workers/cron/index.ts";
 import { idOf } from "../../support/receipts.ts";
 import { before, charge, close, EPOCH, madeRow, RICH, stake, TOKEN, treasuryOf } from "./support.ts";
 
@@ -176,7 +176,7 @@ it("estimates the next row with the last snapshot that there is", async () => {
 
 it("is poked by the platform's clock, and a step that fails throws at nobody", async () => {
   await stake(EPOCH, { a: 1_000 });
-  await handlePoke({ ...env, DB: undefined as unknown as D1Database }, before(EPOCH, 30));
-  await handlePoke(env, before(EPOCH, 26));
+  await runDue({ ...env, DB: undefined as unknown as D1Database }, before(EPOCH, 30));
+  await runDue(env, before(EPOCH, 26));
   expect(await epochRow(env.DB, EPOCH)).not.toBeNull();
 });

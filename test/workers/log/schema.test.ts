@@ -13,10 +13,14 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
   const all = await tables();
   expect(all.map(({ name }) => name).sort()).toEqual(
     expect.arrayContaining([
+      "chain_cursors",
       "daemons",
       "daily_epochs",
       "dead_letters",
       "fundings",
+      "deposit_intents",
+      "deposit_resolutions",
+      "deposits",
       "journal",
       "journal_totals",
       "models",
@@ -26,6 +30,7 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
       "segments",
       "stake_snapshots",
       "stakes",
+      "treasury_transactions",
     ]),
   );
   expect(all.filter(({ sql }) => !/\)\s*STRICT\b[^)]*$/.test(sql)).map(({ name }) => name)).toEqual([]);
