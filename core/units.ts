@@ -14,6 +14,8 @@ export type NanoUsd = Branded<"NanoUsd">;
 export type Millicredits = Branded<"Millicredits">;
 /** Integer, 1/10,000. */
 export type BasisPoints = Branded<"BasisPoints">;
+/** Whole number of the stake token's own units, below 2^64. As text in SQL and JSON: a large supply passes 2^53. */
+export type StakeUnits = bigint & { readonly [unit]: "StakeUnits" };
 
 /** The largest amount that is ever stored: SQLite and D1 hand integers back as doubles, exact up to 2^53 ≈ 9.007e15. */
 export const MAX_AMOUNT = 9.0e15;
@@ -49,6 +51,12 @@ export function millicredits(value: number): Millicredits {
 export function basisPoints(value: number): BasisPoints {
   assertAmount(value, "basis points");
   return value as BasisPoints;
+}
+
+/** Brands a whole number of stake units. A token program counts in 64 bits, and so does its supply. */
+export function stakeUnits(value: bigint): StakeUnits {
+  if (value >= 0n && value < 1n << 64n) return value as StakeUnits;
+  throw new RangeError(`stake must be from 0 to 2^64 - 1, got ${value}`);
 }
 
 /** Sums amounts of one unit; checks every step. */
