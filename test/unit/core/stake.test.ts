@@ -110,6 +110,7 @@ describe("what counts of two snapshots", () => {
   it("is nothing at the first one, and from the second one on after a wallet was linked anew", () => {
     expect(countedAmount(wallet(100), null)).toBe(0n);
     expect(countedAmount(wallet(100, B, 2), wallet(100, A, 1))).toBe(0n);
+    expect(countedAmount(wallet(100, B, 1), wallet(100, A, 1))).toBe(0n);
     expect(countedAmount(wallet(100, B, 2), wallet(100, B, 2))).toBe(100n);
     // Away and back within a day: the same account, but another link.
     expect(countedAmount(wallet(100, A, 3), wallet(100, A, 1))).toBe(0n);

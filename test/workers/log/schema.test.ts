@@ -22,6 +22,8 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
       "reversals",
       "rollups",
       "segments",
+      "stake_readings",
+      "stake_snapshots",
     ]),
   );
   expect(all.filter(({ sql }) => !/\)\s*STRICT\b[^)]*$/.test(sql)).map(({ name }) => name)).toEqual([]);
