@@ -220,6 +220,35 @@ export const LIMITS = {
   /** Entries that one call to an account sums up: some 30 ms in which it does nothing else, and the calls of one page. */
   usageRows: 1_000,
   usageCalls: 100,
+  /** Accounts of one `getMultipleAccounts`, a bound of every node … */
+  rpcAccounts: 100,
+  /** … calls of one HTTP request to a node, whose answer then has some 400 KiB, and such requests at a time: of the six … */
+  rpcBatchCalls: 100,
+  /** … connections that a Worker may have open at once, one stays free. */
+  rpcConnections: 5,
+  rpcTimeoutMs: 10 * SECOND_MS,
+  rpcAttempts: 4,
+  rpcRetryMs: 250,
+  /** Signatures of one `getSignaturesForAddress`, a bound of every node; the first page of a quiet account needs few. */
+  rpcSignatures: 1_000,
+  rpcFirstSignatures: 20,
+  /** Wallets of one step of a stake snapshot: ten calls for their balances, a thousand for their movements, one D1 batch. */
+  stakeWallets: 1_000,
+  /** Of those, token accounts in more transactions than a first page lists: at 1,000 signatures each, 20 MiB … */
+  stakeBusyWallets: 200,
+  /** … as more of them are not read: the latest ones are. */
+  stakeWalletTransactions: 1_000,
+  /** Transactions that one step reads, in 100 requests, so many at a time: at 25 KiB each, 12 MiB. */
+  stakeTransactions: 10_000,
+  stakeTransactionsAtOnce: 500,
+  /** A node writes its history a little after its state: as many slots as make a block final. */
+  stakeHistorySlots: 32,
+  /** One poke reads stake for so long: a little less than the minute after which the next one comes. */
+  stakeStretchMs: 55 * SECOND_MS,
+  /** Whole snapshots that are kept: the two that count today, and the two that counted yesterday. */
+  stakeSnapshots: 3,
+  /** Rows of snapshots that one statement forgets. */
+  stakeForgottenRows: 5_000,
   /** Rows of a page. */
   pageRows: 100,
   maxPageRows: 1_000,

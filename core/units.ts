@@ -16,7 +16,7 @@ export type Millicredits = Branded<"Millicredits">;
 export type MicroUsdc = Branded<"MicroUsdc">;
 /** Integer, 1/10,000. */
 export type BasisPoints = Branded<"BasisPoints">;
-/** Whole number ≥ 0 of the staked token's own unit; in SQL as text, since nine decimals at a large supply pass 2^53. */
+/** Whole number of the stake token's own units, below 2^64. As text in SQL and JSON: a large supply passes 2^53. */
 export type StakeUnits = bigint & { readonly [unit]: "StakeUnits" };
 
 /** The largest amount that is ever stored: SQLite and D1 hand integers back as doubles, exact up to 2^53 ≈ 9.007e15. */
@@ -55,12 +55,6 @@ export function microUsdc(value: number): MicroUsdc {
   return value as MicroUsdc;
 }
 
-/** Brands a whole number ≥ 0 of stake units. */
-export function stakeUnits(value: bigint): StakeUnits {
-  if (value < 0n) throw new RangeError(`stake must not be negative, got ${value}`);
-  return value as StakeUnits;
-}
-
 const NANO_USD_PER_MICRO_USDC = 1_000;
 
 /** What an amount of USDC is worth. Throws a RangeError beyond {@link MAX_AMOUNT}, some nine million dollars. */
@@ -77,6 +71,12 @@ export function microUsdcOf(amount: NanoUsd): MicroUsdc | null {
 export function basisPoints(value: number): BasisPoints {
   assertAmount(value, "basis points");
   return value as BasisPoints;
+}
+
+/** Brands a whole number of stake units. A token program counts in 64 bits, and so does its supply. */
+export function stakeUnits(value: bigint): StakeUnits {
+  if (value >= 0n && value < 1n << 64n) return value as StakeUnits;
+  throw new RangeError(`stake must be from 0 to 2^64 - 1, got ${value}`);
 }
 
 /** Sums amounts of one unit; checks every step. */

@@ -12,3 +12,4 @@ export * from "./schema/log.ts";
 export * from "./schema/network.ts";
 export * from "./schema/reversals.ts";
 export * from "./schema/sign-in.ts";
+export * from "./schema/stake.ts";

@@ -28,6 +28,8 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
       "reversals",
       "rollups",
       "segments",
+      "stake_balances",
+      "stake_readings",
       "stake_snapshots",
       "stakes",
       "treasury_transactions",
