@@ -46,7 +46,7 @@ CREATE TABLE `deposit_resolutions` (
 	`declined_by` text,
 	`declined_at` integer,
 	`outcome` text,
-	CONSTRAINT "deposit_resolutions_action" CHECK(("deposit_resolutions"."action" = 'credit') = ("deposit_resolutions"."account" IS NOT NULL) AND "deposit_resolutions"."action" IN ('credit', 'return')),
+	CONSTRAINT "deposit_resolutions_action" CHECK(("deposit_resolutions"."action" = 'credit') = ("deposit_resolutions"."account" IS NOT NULL) AND "deposit_resolutions"."action" IN ('credit', 'return', 'keep')),
 	CONSTRAINT "deposit_resolutions_state" CHECK("deposit_resolutions"."state" IN ('proposed', 'approved', 'declined', 'done', 'refused')),
 	CONSTRAINT "deposit_resolutions_two" CHECK("deposit_resolutions"."approved_by" IS NULL OR "deposit_resolutions"."approved_by" <> "deposit_resolutions"."proposed_by"),
 	CONSTRAINT "deposit_resolutions_approved" CHECK(("deposit_resolutions"."state" IN ('approved', 'done', 'refused')) = ("deposit_resolutions"."approved_by" IS NOT NULL)),
@@ -76,10 +76,10 @@ CREATE TABLE `deposits` (
 	`seq` integer,
 	`resolution` text,
 	CONSTRAINT "deposits_kind" CHECK("deposits"."kind" IN ('topup', 'package')),
-	CONSTRAINT "deposits_state" CHECK("deposits"."state" IN ('seen', 'credited', 'suspense', 'resolving', 'returned', 'failed')),
+	CONSTRAINT "deposits_state" CHECK("deposits"."state" IN ('seen', 'credited', 'suspense', 'resolving', 'returned', 'kept', 'failed')),
 	CONSTRAINT "deposits_known" CHECK("deposits"."state" NOT IN ('seen', 'credited') OR "deposits"."account" IS NOT NULL),
 	CONSTRAINT "deposits_credited" CHECK(("deposits"."state" = 'credited') = ("deposits"."seq" IS NOT NULL)),
-	CONSTRAINT "deposits_resolved" CHECK("deposits"."state" NOT IN ('resolving', 'returned') OR "deposits"."resolution" IS NOT NULL),
+	CONSTRAINT "deposits_resolved" CHECK("deposits"."state" NOT IN ('resolving', 'returned', 'kept') OR "deposits"."resolution" IS NOT NULL),
 	CONSTRAINT "deposits_amounts" CHECK("deposits"."micro_usdc" >= 0 AND "deposits"."lot" >= 0)
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint

@@ -71,7 +71,7 @@ export function addAdminDeposits(admin: Command, context: Context, done: (code: 
       .argument("<deposit>", "the deposit")
       .argument("<account>", "the account that gets it"),
   ).action(async (one: string, account: string, _flags, command: Command) => {
-    done(await proposeForDeposit(context, one, account, command.optsWithGlobals<ProposeFlags>()));
+    done(await proposeForDeposit(context, one, { action: "credit", account }, command.optsWithGlobals<ProposeFlags>()));
   });
   proposing(
     deposits
@@ -79,7 +79,15 @@ export function addAdminDeposits(admin: Command, context: Context, done: (code: 
       .description("propose to note that a deposit was paid back; the reason names the transaction")
       .argument("<deposit>", "the deposit"),
   ).action(async (one: string, _flags, command: Command) => {
-    done(await proposeForDeposit(context, one, null, command.optsWithGlobals<ProposeFlags>()));
+    done(await proposeForDeposit(context, one, { action: "return" }, command.optsWithGlobals<ProposeFlags>()));
+  });
+  proposing(
+    deposits
+      .command("kept")
+      .description("propose to note that a deposit is the network's own: paid into the treasury by its founders")
+      .argument("<deposit>", "the deposit"),
+  ).action(async (one: string, _flags, command: Command) => {
+    done(await proposeForDeposit(context, one, { action: "keep" }, command.optsWithGlobals<ProposeFlags>()));
   });
   deposits
     .command("approve")

@@ -109,7 +109,7 @@ export async function declineResolution(
 /** What an approved proposal came to. */
 export type ResolutionEnd =
   | { readonly type: "credited"; readonly seq: number }
-  | { readonly type: "returned" }
+  | { readonly type: "returned" | "kept" }
   | { readonly type: "refused"; readonly code: string };
 
 /** Keeps how an approved proposal ended, in its row and its deposit's; a deposit that was refused is in suspense again. */
@@ -128,7 +128,7 @@ export async function endResolution(db: D1Database, resolution: ResolutionRow, e
 
 function depositAfter(end: ResolutionEnd, account: ResolutionRow["account"]) {
   if (end.type === "refused") return { state: "suspense", resolution: null } as const;
-  if (end.type === "returned") return { state: "returned" } as const;
+  if (end.type !== "credited") return { state: end.type };
   return { state: "credited", seq: end.seq, account, reason: "operators" } as const;
 }
 

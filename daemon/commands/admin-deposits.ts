@@ -99,11 +99,14 @@ async function readAll<T>(
   return all;
 }
 
-/** Proposes to credit an account with a deposit, or, without one, to note that it was paid back. */
+/** What may become of a deposit in suspense. */
+export type Outcome = { readonly action: "credit"; readonly account: string } | { readonly action: "return" | "keep" };
+
+/** Proposes what becomes of a deposit. */
 export async function proposeForDeposit(
   context: Context,
   deposit: string,
-  account: string | null,
+  outcome: Outcome,
   flags: ProposeFlags,
 ): Promise<ExitCode> {
   const { terminal } = context;
@@ -112,10 +115,9 @@ export async function proposeForDeposit(
   }
   const { reason, id = randomUUID() } = flags;
   const settings = await adminSettingsOf(context, flags);
-  const what = account === null ? { action: "return" } : { action: "credit", account };
   // Before the call: whoever does not see its answer sends the same again under this id, and nothing twice.
   terminal.err(`Proposing under --id ${checkedId(id)}: ${reason}`);
-  const call = { method: "POST", body: { id, reason, ...what } } as const;
+  const call = { method: "POST", body: { id, reason, ...outcome } } as const;
   const made = await callJson(settings, `${DEPOSITS}/${deposit}/resolutions`, resolutionShape, call);
   show(context, flags, made);
   if (flags.json !== true && made.state === "proposed") {
@@ -146,8 +148,12 @@ async function decide(context: Context, id: string, what: "approve" | "decline",
 
 function show({ terminal }: Context, flags: AdminFlags, resolution: Resolution): void {
   const { id, deposit, action, account, state, reason } = resolution;
-  const what = action === "credit" ? `credit ${account} with deposit ${deposit}` : `deposit ${deposit} was paid back`;
-  terminal.out(flags.json === true ? JSON.stringify(resolution) : `${id}: ${what}, ${state}: ${reason}`);
+  const outcomes = {
+    credit: `credit ${account} with deposit ${deposit}`,
+    return: `deposit ${deposit} was paid back`,
+    keep: `deposit ${deposit} is the network's own`,
+  };
+  terminal.out(flags.json === true ? JSON.stringify(resolution) : `${id}: ${outcomes[action]}, ${state}: ${reason}`);
 }
 
 /** An id goes into a path, so nothing else may. */

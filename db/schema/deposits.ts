@@ -84,7 +84,7 @@ export const deposits = sqliteTable(
     /** What the treasury's token account has more by it: 0 for another coin and for a failed transaction. */
     micro_usdc: integer().$type<MicroUsdc>().notNull(),
     payer: text(),
-    state: text().$type<"seen" | "credited" | "suspense" | "resolving" | "returned" | "failed">().notNull(),
+    state: text().$type<"seen" | "credited" | "suspense" | "resolving" | "returned" | "kept" | "failed">().notNull(),
     reason: text().$type<DepositReason>().notNull(),
     /** What the lot begins with, and a package's terms. */
     lot: integer().$type<NanoUsd>().notNull(),
@@ -102,10 +102,16 @@ export const deposits = sqliteTable(
     // A package is paid once: of two payments that are judged at the same time one is taken for a second one.
     uniqueIndex("deposits_package").on(table.account, table.intent).where(sql`${table.kind} = 'package'`),
     check("deposits_kind", sql`${table.kind} IN ('topup', 'package')`),
-    check("deposits_state", sql`${table.state} IN ('seen', 'credited', 'suspense', 'resolving', 'returned', 'failed')`),
+    check(
+      "deposits_state",
+      sql`${table.state} IN ('seen', 'credited', 'suspense', 'resolving', 'returned', 'kept', 'failed')`,
+    ),
     check("deposits_known", sql`${table.state} NOT IN ('seen', 'credited') OR ${table.account} IS NOT NULL`),
     check("deposits_credited", sql`(${table.state} = 'credited') = (${table.seq} IS NOT NULL)`),
-    check("deposits_resolved", sql`${table.state} NOT IN ('resolving', 'returned') OR ${table.resolution} IS NOT NULL`),
+    check(
+      "deposits_resolved",
+      sql`${table.state} NOT IN ('resolving', 'returned', 'kept') OR ${table.resolution} IS NOT NULL`,
+    ),
     check("deposits_amounts", sql`${table.micro_usdc} >= 0 AND ${table.lot} >= 0`),
   ],
 );
@@ -119,7 +125,7 @@ export const depositResolutions = sqliteTable(
   {
     id: text().primaryKey(),
     deposit: text().notNull(),
-    action: text().$type<"credit" | "return">().notNull(),
+    action: text().$type<"credit" | "return" | "keep">().notNull(),
     /** Who is credited. */
     account: text().$type<AccountId>(),
     reason: text().notNull(),
@@ -137,7 +143,7 @@ export const depositResolutions = sqliteTable(
     index("deposit_resolutions_deposit").on(table.deposit),
     check(
       "deposit_resolutions_action",
-      sql`(${table.action} = 'credit') = (${table.account} IS NOT NULL) AND ${table.action} IN ('credit', 'return')`,
+      sql`(${table.action} = 'credit') = (${table.account} IS NOT NULL) AND ${table.action} IN ('credit', 'return', 'keep')`,
     ),
     check("deposit_resolutions_state", sql`${table.state} IN ('proposed', 'approved', 'declined', 'done', 'refused')`),
     check("deposit_resolutions_two", sql`${table.approved_by} IS NULL OR ${table.approved_by} <> ${table.proposed_by}`),

@@ -37,6 +37,7 @@ const proposal = {
 export const proposeResolution = z.discriminatedUnion("action", [
   z.strictObject({ action: z.literal("credit"), account: accountId, ...proposal }),
   z.strictObject({ action: z.literal("return"), ...proposal }),
+  z.strictObject({ action: z.literal("keep"), ...proposal }),
 ]);
 
 const operator = z.string().nullable().meta({ example: null });
@@ -44,8 +45,10 @@ const operator = z.string().nullable().meta({ example: null });
 export const resolution = z.object({
   id: resolutionId,
   deposit: z.string().meta({ example: "1uPYvJZ0zXkq3pYt8mC2Qa" }),
-  action: z.enum(["credit", "return"]).meta({
-    description: "`credit` an account with it, or note that it was paid back to where it came from.",
+  action: z.enum(["credit", "return", "keep"]).meta({
+    description:
+      "`credit` an account with it, or note that it was paid back to where it came from (`return`), or that it is the " +
+      "network's own (`keep`): paid into the treasury by its founders, and owed to nobody.",
   }),
   account: accountId.nullable(),
   reason: z.string(),

@@ -41,7 +41,7 @@ export const askDeposit = z.discriminatedUnion("kind", [
 
 const usdc = z.string().regex(/^\d{1,10}\.\d{6}$/);
 
-export const PAYMENT_STATES = ["seen", "credited", "suspense", "resolving", "returned", "failed"] as const;
+export const PAYMENT_STATES = ["seen", "credited", "suspense", "resolving", "returned", "kept", "failed"] as const;
 
 const REASONS =
   "`exact`; `short`, `over`, `late` (after `expires_at`) and `again` (the package was paid before): what arrived, or what " +
@@ -64,7 +64,7 @@ export const payment = z.object({
   state: z.enum(PAYMENT_STATES).meta({
     description:
       "`seen`: it is final, and about to be credited; `credited`; `suspense`: two operators have to decide; `resolving`: " +
-      "they have; `returned`: it was paid back; `failed`: nothing arrived.",
+      "they have; `returned`: it was paid back; `kept`: it is the network's own; `failed`: nothing arrived.",
   }),
   reason: z.enum(DEPOSIT_REASONS).meta({ description: REASONS }),
   seq: z.int().nullable().meta({ description: "Its entry in the account's ledger.", example: 2 }),

@@ -22,7 +22,7 @@ import { creditLot } from "./credit.ts";
 export interface Proposal {
   readonly id: string;
   readonly deposit: string;
-  readonly action: "credit" | "return";
+  readonly action: "credit" | "return" | "keep";
   /** Null where nobody is credited. */
   readonly account: AccountId | null;
   readonly reason: string;
@@ -62,10 +62,17 @@ function sameProposal(
 function objection({ state, micro_usdc, account: owner }: DepositRow, { action, account }: Proposal): Refusal | null {
   if (state !== "suspense") return refuse("deposit_settled");
   if (action === "return") return null;
-  if (micro_usdc === 0) {
-    return refuse("invalid_request", { detail: "No USDC arrived, so nothing can be credited.", param: "action" });
+  if (action === "keep" && owner !== null) {
+    const detail = `The payment names account ${owner}, so it is owed to that account or to who paid it.`;
+    return refuse("invalid_request", { detail, param: "action" });
   }
-  if (owner === null || owner === account) return null;
+  if (micro_usdc === 0) {
+    return refuse("invalid_request", {
+      detail: "No USDC arrived, so there is nothing to credit or to keep.",
+      param: "action",
+    });
+  }
+  if (action === "keep" || owner === null || owner === account) return null;
   const detail = `The payment names account ${owner}, so no other one can be credited.`;
   return refuse("invalid_request", { detail, param: "account" });
 }
@@ -98,8 +105,8 @@ async function whyNot(db: D1Database, { deposit, proposed_by }: ResolutionRow, o
 
 async function carryOut(env: Env, row: ResolutionRow): Promise<ResolutionRow> {
   const { id, deposit: depositId, action, account } = row;
-  if (action === "return" || account === null) {
-    await endResolution(env.DB, row, { type: "returned" });
+  if (action !== "credit" || account === null) {
+    await endResolution(env.DB, row, { type: action === "keep" ? "kept" : "returned" });
   } else {
     const deposit = await getDeposit(env.DB, depositId);
     if (deposit === null) throw new Error("a deposit went missing");

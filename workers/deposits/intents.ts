@@ -106,7 +106,7 @@ function stateOfIntent({ expires_at }: IntentRow, payments: readonly DepositRow[
   const has = (...states: readonly DepositRow["state"][]) => payments.some(({ state }) => states.includes(state));
   if (has("seen")) return "seen" as const;
   if (has("credited")) return "credited" as const;
-  if (has("suspense", "resolving", "returned")) return "suspense" as const;
+  if (has("suspense", "resolving", "returned", "kept")) return "suspense" as const;
   if (expires_at <= now) return "expired" as const;
   // Who failed may try again with the same link.
   return has("failed") ? ("failed" as const) : ("open" as const);

@@ -156,6 +156,7 @@ describe("tollmill admin deposits", () => {
     const made = await tollmill(...admin, "credit", DEPOSIT.id, ACCOUNT, ...reason);
     expect(made.out).toBe(`r-1: credit ${ACCOUNT} with deposit ${DEPOSIT.id}, proposed: told`);
     await tollmill(...admin, "returned", DEPOSIT.id, ...reason);
+    await tollmill(...admin, "kept", DEPOSIT.id, ...reason);
     expect((await tollmill(...admin, "approve", "r-1")).err).toContain("approve r-1 --yes");
     await tollmill(...admin, "approve", "r-1", "--yes");
     await tollmill(...admin, "decline", "r-1");
@@ -163,6 +164,7 @@ describe("tollmill admin deposits", () => {
     expect(asked).toEqual([
       { call: path, body: { id: "r-1", reason: "told", action: "credit", account: ACCOUNT } },
       { call: path, body: { id: "r-1", reason: "told", action: "return" } },
+      { call: path, body: { id: "r-1", reason: "told", action: "keep" } },
       { call: "POST /api/v1/admin/deposit-resolutions/r-1/approve", body: null },
       { call: "POST /api/v1/admin/deposit-resolutions/r-1/decline", body: null },
     ]);

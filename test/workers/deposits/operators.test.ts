@@ -1,5 +1,6 @@
 /** What two operators decide about a deposit in suspense. */
 
+import { env } from "cloudflare:workers";
 import { beforeEach, expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
 import { FakeChain, keyOf } from "../../support/payments.ts";
@@ -44,6 +45,20 @@ it("notes that it was paid back, and keeps it out of suspense", async () => {
   expect(codeOf(await decide("approve", BOB))).toEqual([200, "done"]);
   expect(await told()).toEqual(["returned no_reference topup 7000000"]);
   expect((await ask("/invariants")).json).toMatchObject({ ok: true, in_suspense: "0" });
+});
+
+it("keeps what is the network's own, but nothing that names an account", async () => {
+  await propose({ id: "r", action: "keep", reason: "the founders' capital" });
+  expect(codeOf(await decide("approve", ALICE))).toEqual([403, "second_operator_needed"]);
+  expect(codeOf(await decide("approve", BOB))).toEqual([200, "done"]);
+  expect(codeOf(await decide("approve", BOB))).toEqual([200, "done"]);
+  expect(await told()).toEqual(["kept no_reference topup 7000000"]);
+  expect((await ask("/invariants")).json).toMatchObject({ ok: true, in_suspense: "0" });
+  await env.DB.prepare("UPDATE deposits SET state = 'suspense', resolution = NULL, account = ?")
+    .bind(account.account)
+    .run();
+  const answer = await propose({ id: "s", action: "keep", reason: "ours" });
+  expect([codeOf(answer), answer.json.param]).toEqual([[400, "invalid_request"], "action"]);
 });
 
 it("carries out one of two proposals", async () => {
