@@ -247,6 +247,8 @@ export const LIMITS = {
   stakeStretchMs: 55 * SECOND_MS,
   /** Whole snapshots that are kept: the two that count today, and the two that counted yesterday. */
   stakeSnapshots: 3,
+  /** Epochs whose accounts' stakes are kept: the next one's, today's, and some to look into. */
+  stakeEpochs: 7,
   /** Rows of snapshots that one statement forgets. */
   stakeForgottenRows: 5_000,
   /** Rows of a page. */

@@ -54,6 +54,17 @@ export async function putStakes(
   return found.at(-1)?.results[0]?.state ?? "open";
 }
 
+const FORGET = `DELETE FROM stakes WHERE (epoch, account) IN
+  (SELECT epoch, account FROM stakes WHERE epoch <= ?1 ORDER BY epoch, account LIMIT ?2)`;
+
+/** Forgets some of the stakes of epochs that ended long ago: their rows say what they came to. */
+export async function forgetCountedStakes(db: D1Database, epoch: number): Promise<void> {
+  await db
+    .prepare(FORGET)
+    .bind(epoch - LIMITS.stakeEpochs, LIMITS.stakeForgottenRows)
+    .run();
+}
+
 /** The row of an epoch, or null. */
 export async function epochRow(db: D1Database, epoch: number): Promise<DailyRow | null> {
   return (await open(db).select().from(dailyEpochs).where(eq(dailyEpochs.epoch, epoch)).get()) ?? null;

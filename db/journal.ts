@@ -1,6 +1,7 @@
 /** The journal in D1 and its running totals. Only queues/journal.ts appends; many rows go in by one JSON parameter, as the log's. */
 
 import type { D1Database } from "@cloudflare/workers-types";
+import { epochOf } from "../core/allotment/epochs.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { journal } from "./schema.ts";
 
@@ -31,6 +32,11 @@ const ADD_TOTALS = `INSERT INTO journal_totals (name, amount, entries)
   SELECT value->>0, value->>1, value->>2 FROM json_each(?1) WHERE true
   ON CONFLICT (name) DO UPDATE SET amount = amount + excluded.amount, entries = entries + excluded.entries`;
 
+/** The running total of the allotments that were taken up in an epoch. */
+export function allotmentTotal(epoch: number): string {
+  return `allotment/${epoch}`;
+}
+
 /** An entry's key as one text. */
 export function journalKeyText({ account, seq }: JournalKey): string {
   return `${account}/${seq}`;
@@ -53,13 +59,24 @@ export async function appendJournal(db: D1Database, rows: readonly JournalRow[])
   for (let start = 0; start < rows.length; start += jsonRows) {
     const values = rows.slice(start, start + jsonRows).map((row) => COLUMNS.map((name) => row[name]));
     statements.push(db.prepare(INSERT).bind(JSON.stringify(values)));
-    const totals = SUMS.map((name) => {
-      const moved = rows.slice(start, start + jsonRows).filter((row) => row[name] !== 0);
-      // Through bigint, as many amounts that are exact each may not be together.
-      const amount = moved.reduce((sum, row) => sum + BigInt(row[name]), 0n);
-      return [name, String(amount), moved.length] as const;
-    }).filter(([, , count]) => count > 0);
+    const totals = totalsOf(rows.slice(start, start + jsonRows));
     if (totals.length > 0) statements.push(db.prepare(ADD_TOTALS).bind(JSON.stringify(totals)));
   }
   await db.batch(statements);
+}
+
+/** What rows add to each total: its name, the amount as text, and of how many rows it is. */
+function totalsOf(rows: readonly JournalRow[]): (readonly [string, string, number])[] {
+  const totals = new Map<string, { amount: bigint; entries: number }>();
+  const add = (name: string, amount: number): void => {
+    const before = totals.get(name) ?? { amount: 0n, entries: 0 };
+    // Through bigint, as many amounts that are exact each may not be together.
+    totals.set(name, { amount: before.amount + BigInt(amount), entries: before.entries + 1 });
+  };
+  for (const row of rows) {
+    for (const name of SUMS) if (row[name] !== 0) add(name, row[name]);
+    // An allotment is taken up within its epoch, never later.
+    if (row.type === "allotment") add(allotmentTotal(epochOf(row.at)), row.lots_usdc);
+  }
+  return [...totals].map(([name, { amount, entries }]) => [name, String(amount), entries]);
 }

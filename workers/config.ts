@@ -30,6 +30,8 @@ export interface SolanaConfig {
   /** The treasury's wallet. */
   readonly treasury: string;
   readonly usdcMint: string;
+  /** The mint of the token that is staked. */
+  readonly stakeMint: string;
 }
 
 /** A variable that is missing or malformed; its message says which one and how to set it. */
@@ -94,7 +96,7 @@ function readOperators(value: unknown): readonly Operator[] {
   }
 }
 
-function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT }: Settings): SolanaConfig | null {
+function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT, STAKE_MINT }: Settings): SolanaConfig | null {
   if (rpc === undefined || rpc === "") return null;
   const url = URL.canParse(rpc) ? new URL(rpc) : null;
   return {
@@ -102,6 +104,7 @@ function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT }: Settings):
     rpc: secret("SOLANA_RPC_URL", url === null ? "" : rpc, /^https?:/, "the http(s) URL of a Solana node"),
     treasury: address("TREASURY_ADDRESS", TREASURY_ADDRESS),
     usdcMint: address("USDC_MINT", USDC_MINT),
+    stakeMint: address("STAKE_MINT", STAKE_MINT),
   };
 }
 

@@ -14,6 +14,9 @@ export type Side = "charge" | "share";
 /** The payee of every charge: all consumers of a lane together. Each of them has its own chain for itself. */
 export const CONSUMERS = "consumers";
 
+/** The payee of the network's own shares, which nobody is owed. */
+export const NETWORK_PAYEE = "network";
+
 /** One sum of a window. Backed amounts count in nanoUSD and unbacked ones in millicredits; the other field is 0. */
 export interface Rollup {
   readonly window: number;

@@ -6,6 +6,7 @@ import { billedTokens, type Tokens } from "../../core/pricing.ts";
 import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
 import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { claimBytes } from "../../core/receipt/claim.ts";
+import { NETWORK_PAYEE } from "../../core/receipt/rollup.ts";
 import { formatCredits, formatUsd } from "../../core/units.ts";
 import type { Done } from "../../protocol/daemon/messages.ts";
 import type { RelayJob } from "../../protocol/internal/job.ts";
@@ -22,7 +23,6 @@ export interface Observed {
 }
 
 /** Who receives the network's share. */
-const NETWORK_PAYEE = "network";
 
 const keys = new Map<string, CryptoKey>();
 const KEYS_KEPT = 1_024;

@@ -5,8 +5,8 @@ import { LIMITS } from "../../core/limits.ts";
 import { epochRow } from "../../db/epochs.ts";
 import { queryCount } from "../../protocol/network/common.ts";
 import { dailyEpoch, dailyEpochs, shownEpoch } from "../../protocol/network/epochs.ts";
-import { configOf } from "../config.ts";
 import { estimateRow } from "../cron/close-day.ts";
+import { freeTreasuryOf } from "../cron/free-treasury.ts";
 import { problem } from "../http.ts";
 import { answers, byAnyone, named, newApi, problems } from "./app.ts";
 
@@ -66,7 +66,7 @@ epochs.openapi(getDailyEpoch, async (c) => {
 async function readDaily(env: Env, now: number): Promise<Daily> {
   const today = epochOf(now);
   const [current, made] = await Promise.all([epochRow(env.DB, today), epochRow(env.DB, today + 1)]);
-  const next = made ?? (await estimateRow(env, today + 1, configOf(env).parameters));
+  const next = made ?? (await estimateRow(env, today + 1, freeTreasuryOf(env, now)));
   return {
     current: current && shownEpoch(current),
     next: shownEpoch(next),

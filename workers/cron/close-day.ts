@@ -2,12 +2,11 @@
 
 import { type DailyRow, dailyRow } from "../../core/allotment/daily-row.ts";
 import { epochOf, rowTimes } from "../../core/allotment/epochs.ts";
-import type { Parameters } from "../../core/parameters.ts";
 import type { MicroUsdc } from "../../core/units.ts";
 import { addEpochRow, epochRow, lastEpochRow, measure } from "../../db/epochs.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import { configOf } from "../config.ts";
-import { type FreeTreasury, UNKNOWN_TREASURY } from "./free-treasury.ts";
+import { type FreeTreasury, freeTreasuryOf } from "./free-treasury.ts";
 
 export type DayClosed =
   /** Not in the half hour before an epoch. What was not made by its end is missing for good. */
@@ -22,7 +21,11 @@ export type DayClosed =
  * Makes the row of the next epoch if it is time, once, however often it is called: there is one write, and it fails where
  * the row is. Throws where D1 or the treasury cannot be read; the next poke begins again.
  */
-export async function closeDay(env: Env, now: number, treasury: FreeTreasury = UNKNOWN_TREASURY): Promise<DayClosed> {
+export async function closeDay(
+  env: Env,
+  now: number,
+  treasury: FreeTreasury = freeTreasuryOf(env, now),
+): Promise<DayClosed> {
   const epoch = epochOf(now) + 1;
   const { from, withoutStakes, until } = rowTimes(epoch);
   if (now < from || now >= until) return { type: "not_due" };
@@ -39,16 +42,12 @@ export async function closeDay(env: Env, now: number, treasury: FreeTreasury = U
   return (await addEpochRow(env.DB, row)) ? { type: "made", row } : { type: "there" };
 }
 
-/** The row that the next epoch would have if its day closed now, with the last snapshot of stakes that there is. */
-export async function estimateRow(
-  env: Pick<Env, "DB">,
-  epoch: number,
-  parameters: Parameters,
-  treasury: FreeTreasury = UNKNOWN_TREASURY,
-): Promise<DailyRow> {
+/** The row that an epoch would have if the day before it closed now, with the last snapshot of stakes that there is. */
+export async function estimateRow(env: Env, epoch: number, treasury: FreeTreasury): Promise<DailyRow> {
+  const { parameters } = configOf(env);
   const previous = await lastEpochRow(env.DB, epoch - 1);
   const measured = await measure(env.DB, epoch, previous, parameters.minimumStakeUnits, 0);
-  return dailyRow({ ...measured, treasury: await treasury.read() }, previous, parameters);
+  return dailyRow({ ...measured, treasury: await readTreasury(treasury, false) }, previous, parameters);
 }
 
 /** A treasury that cannot be read is waited for as long as there is time, and then counts as unknown. */

@@ -3,11 +3,18 @@
 import { emit, emitError } from "../../durable-objects/shared/events.ts";
 import { scanForDeposits } from "../deposits/watch.ts";
 import { closeDay } from "./close-day.ts";
+import { takeStakes } from "./take-stakes.ts";
 
 /** Takes every step that is due at a time (milliseconds since 1970). Never throws: the next poke tries again. */
 export async function runDue(env: Env, now: number): Promise<void> {
+  const begun = Date.now();
+  const clock = () => now + Date.now() - begun;
   await Promise.all([
     part("deposits", () => scanForDeposits(env, now)),
+    part("stakes", async () => {
+      const taken = await takeStakes(env, clock);
+      if (taken !== null) emit("stakes_taken", { ...taken });
+    }),
     part("daily epoch", async () => {
       const closed = await closeDay(env, now);
       if (closed.type === "made") emit("day_closed", { epoch: closed.row.epoch, rate: String(closed.row.rate) });

@@ -3,10 +3,10 @@
 import { LIMITS } from "../../core/limits.ts";
 import { smallestIn } from "../../core/stake/smallest.ts";
 import { enterStakeState, lowerStakes, type StakeReading, type StakeRow, stakesToCheck } from "../../db/stakes.ts";
-import { balancesOf, type Holder } from "./balances.ts";
+import { balancesOf, type Holder } from "../solana/balances.ts";
+import { RpcFailure } from "../solana/rpc.ts";
 import { type Activity, activityOf, readMovements } from "./movements.ts";
 import type { SnapshotParts } from "./read-page.ts";
-import { RpcFailure } from "./rpc.ts";
 
 interface Checked {
   readonly row: StakeRow;

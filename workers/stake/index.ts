@@ -2,8 +2,8 @@
 
 import type { D1Database } from "@cloudflare/workers-types";
 import { LIMITS } from "../../core/limits.ts";
+import { SolanaRpc } from "../solana/rpc.ts";
 import type { LinkedWallets } from "./read-page.ts";
-import { SolanaRpc } from "./rpc.ts";
 import { type SnapshotSummary, takeSnapshot } from "./snapshot.ts";
 
 /** What the edge brings for it. */

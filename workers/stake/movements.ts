@@ -10,8 +10,8 @@ import {
   type TransactionAnswer,
   transactionAnswer,
 } from "../../protocol/solana/answers.ts";
-import type { Holder } from "./balances.ts";
-import { type RpcCall, RpcFailure, type SolanaRpc } from "./rpc.ts";
+import type { Holder } from "../solana/balances.ts";
+import { type RpcCall, RpcFailure, type SolanaRpc } from "../solana/rpc.ts";
 
 /** The transactions that name a token account, from the beginning of a span on. Those that failed have moved nothing. */
 export interface Activity {

@@ -5,8 +5,8 @@ import type { AccountId } from "../../core/ids.ts";
 import { addStakes, enterStakeState, type StakeReading } from "../../db/stakes.ts";
 import { emit } from "../../durable-objects/shared/events.ts";
 import { associatedTokenAddress } from "../../protocol/solana/token-account.ts";
-import { balancesOf } from "./balances.ts";
-import type { SolanaRpc } from "./rpc.ts";
+import { balancesOf } from "../solana/balances.ts";
+import type { SolanaRpc } from "../solana/rpc.ts";
 
 /** A wallet that is linked to an account. */
 export interface LinkedWallet {

@@ -18,7 +18,7 @@ import {
   stakeReadingOf,
 } from "../../db/stakes.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
-import { finalizedSlot } from "./balances.ts";
+import { finalizedSlot } from "../solana/balances.ts";
 import { checkPage } from "./check-page.ts";
 import { readPage, type SnapshotParts } from "./read-page.ts";
 

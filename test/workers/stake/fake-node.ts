@@ -136,7 +136,9 @@ export class FakeNode {
     const all = this.#history
       .filter(({ slot, changes }) => slot <= tip && changes.some(([changed]) => changed === address))
       .toReversed();
-    const start = before === undefined ? 0 : all.findIndex(({ signature }) => signature === before) + 1;
+    // Below a transaction that it has not heard of a node finds nothing.
+    const place = before === undefined ? -1 : all.findIndex(({ signature }) => signature === before);
+    const start = before !== undefined && place === -1 ? all.length : place + 1;
     return all
       .slice(start, start + limit)
       .map(({ signature, slot, failed }) => ({ signature, slot, err: failed ? { InstructionError: [0, "x"] } : null }));

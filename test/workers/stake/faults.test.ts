@@ -145,6 +145,31 @@ it("finds a movement below pages of later transactions", async () => {
   expect(await amountsOf(made)).toEqual({ ...ALL, [FIRST]: EACH - 30n });
 });
 
+it("turns a page at no node that has not heard of where it begins", async () => {
+  const made = quiet();
+  const busy = addressOf(FIRST);
+  let [pages, listings, checkedAt] = [0, 0, 0];
+  made.node.onRequest = (methods) => {
+    made.node.advance(LIMITS.stakeHistorySlots);
+    if (methods[0] === "getMultipleAccounts") {
+      pages += 1;
+      if (pages === 2) made.node.move(busy, addressOf(LAST), 30n);
+      if (pages === 4) checkedAt = made.node.slot;
+    } else if (methods[0] === "getSignaturesForAddress") {
+      listings += 1;
+      // One node tells of transactions that are newer than the check, and the next one only knows what the check knew.
+      if (listings === 1) for (let count = 0; count < LIMITS.rpcFirstSignatures; count++) made.node.touch(busy);
+      if (listings === 2) made.node.lag = made.node.slot - checkedAt;
+    }
+  };
+  // Two wallets a page, and all of them checked at once.
+  const linkedWallets: LinkedWallets = (after) => made.parts.linkedWallets(after, 2);
+  const parts = { ...made.parts, stepWallets: NAMES.length, linkedWallets };
+  expect(await poke({ parts })).toMatchObject({ state: "whole", error: null });
+  expect(listings).toBeGreaterThan(2);
+  expect(await amountsOf(made)).toEqual({ ...ALL, [FIRST]: EACH - 30n });
+});
+
 it("reads the latest transactions of an account that is in too many, so that it cannot be flooded away", async () => {
   const made = quiet();
   const busy = addressOf(FIRST);
@@ -185,6 +210,29 @@ it("checks fewer wallets at a time where they are in many transactions", async (
   expect(await amountsOf(made)).toEqual(Object.fromEntries(wanted));
   // Transactions that they share are read once in a step.
   expect(made.node.calls.get("getTransaction")).toBe(names.length + 2 * LIMITS.rpcFirstSignatures);
+});
+
+it("reads no more transactions in a step than it can, and the rest in the next one", async () => {
+  const holders = LIMITS.stakeTransactions / LIMITS.stakeWalletTransactions + 1;
+  const names = Array.from({ length: holders }, (_, index) => `holder ${index}`);
+  const made = world(names);
+  for (const name of names) made.node.set(addressOf(name), EACH);
+  let pages = 0;
+  made.node.onRequest = (methods) => {
+    made.node.advance(LIMITS.stakeHistorySlots);
+    if (methods[0] !== "getMultipleAccounts" || ++pages !== 2) return;
+    for (const name of names) {
+      for (let count = 1; count < LIMITS.stakeWalletTransactions; count++) made.node.touch(addressOf(name));
+      made.node.move(addressOf(name), addressOf("elsewhere"), 1n);
+    }
+  };
+  const linkedWallets: LinkedWallets = async (after) =>
+    await made.parts.linkedWallets(after, Math.ceil(names.length / 2));
+  const parts = { ...made.parts, stepWallets: names.length, linkedWallets };
+  // Its beginning, two pages and their end, all but one of the wallets, that one, and the end.
+  expect(await poke({ parts })).toMatchObject({ state: "whole", error: null, steps: 7 });
+  expect(await amountsOf(made)).toEqual(Object.fromEntries(names.map((name) => [name, EACH - 1n])));
+  expect(made.node.calls.get("getTransaction")).toBe(names.length * LIMITS.stakeWalletTransactions);
 });
 
 it("keeps to one reading when two pokes come at the same time", async () => {

@@ -1,4 +1,4 @@
-/** Reading what wallets have of the stake token: a hundred token accounts a call, each call at one finalized slot. */
+/** Reading what wallets have of a coin: a hundred token accounts a call, each call at one finalized slot. */
 
 import { LIMITS } from "../../core/limits.ts";
 import { type StakeUnits, stakeUnits } from "../../core/units.ts";
