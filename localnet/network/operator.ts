@@ -38,7 +38,7 @@ export function catalogEntry({ id, quantization, context }: EngineModel): Catalo
     prompt_tokens_per_message: 8,
     prompt_tokens_per_image: 1_024,
     min_bytes_per_token_hundredths: 50,
-    lanes: ["public"],
+    lanes: ["included", "public"],
     created: Date.UTC(2026, 10, 22),
   });
 }
