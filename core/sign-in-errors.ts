@@ -33,6 +33,12 @@ export const SIGN_IN_ERRORS = {
     "A cookie counts for pages of this network alone.",
     "Call from a page of the same origin, or send the token in the header `Authorization: Bearer tms_…`.",
   ),
+  invalid_starter_code: row(
+    400,
+    "invalid_request_error",
+    "The starter code is not valid.",
+    "Check that it was copied whole, or ask who gave it to you for another one: each is for one account, and for a time.",
+  ),
   wallet_not_found: row(404, "not_found_error", "This member has no such wallet.", "GET /api/v1/wallets lists yours."),
   wallet_linked: row(
     409,

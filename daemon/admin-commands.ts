@@ -1,6 +1,7 @@
 /** The commands of a network's operators, as the command line describes them. */
 
 import { type Command, Option } from "commander";
+import { LIMITS } from "../core/limits.ts";
 import { REVERSAL_STATES } from "../protocol/network/reversals.ts";
 import { type ChecksFlags, listChecks } from "./commands/checks.ts";
 import type { AdminFlags, Context } from "./commands/context.ts";
@@ -13,8 +14,13 @@ import {
   type ProposeFlags,
   proposeReversal,
 } from "./commands/reversals.ts";
+import { type CodesFlags, makeCodes } from "./commands/starters.ts";
 import { addAdminDeposits } from "./deposit-commands.ts";
 import type { ExitCode } from "./failure.ts";
+import { wholeNumber } from "./flags.ts";
+
+const CODE_DAYS = 30;
+const MOST_CODE_DAYS = 3_650;
 
 export function addAdmin(program: Command, context: Context, done: (code: ExitCode) => void): void {
   const admin = program
@@ -27,6 +33,15 @@ export function addAdmin(program: Command, context: Context, done: (code: ExitCo
     .option("--open", "only those that are not done")
     .action(async (_flags, command: Command) => {
       done(await listChecks(context, command.optsWithGlobals<ChecksFlags>()));
+    });
+  admin
+    .command("starter-codes")
+    .description("codes that each bring one account a starter balance, one a line")
+    .argument("<batch>", "what they are for: the same name gives the same codes")
+    .option("--count <n>", "how many", wholeNumber(1, LIMITS.maxPageRows), 1)
+    .option("--days <n>", "how long they may be used", wholeNumber(1, MOST_CODE_DAYS), CODE_DAYS)
+    .action(async (batch: string, _flags, command: Command) => {
+      done(await makeCodes(context, batch, command.optsWithGlobals<CodesFlags>()));
     });
   addAdminDeposits(admin, context, done);
   const reversals = admin.command("reversals").description("taking receipts back, which needs two operators");

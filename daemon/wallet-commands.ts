@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { Context, GlobalFlags } from "./commands/context.ts";
+import { redeemStarter } from "./commands/starters.ts";
 import {
   type LinkFlags,
   linkOwn,
@@ -28,6 +29,13 @@ export function addWallets(program: Command, context: Context, done: (code: Exit
     .description("end this machine's session")
     .action(async (_flags, command: Command) => {
       done(await logout(context, command.optsWithGlobals<GlobalFlags>()));
+    });
+  program
+    .command("starter")
+    .description("use a code that an operator gave you: it brings the account its starter balance")
+    .argument("<code>", "the code (tmc_…)")
+    .action(async (code: string, _flags, command: Command) => {
+      done(await redeemStarter(context, code, command.optsWithGlobals<GlobalFlags>()));
     });
   const wallets = program
     .command("wallets")

@@ -18,6 +18,7 @@ import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
 import { auth } from "./sign-in.ts";
+import { starters } from "./starters.ts";
 import { status } from "./status.ts";
 import { team } from "./team.ts";
 import { transfers } from "./transfers.ts";
@@ -29,6 +30,7 @@ export const api = newApi();
 for (const noun of [
   auth,
   wallets,
+  starters,
   balance,
   liveBalance,
   ledger,

@@ -174,3 +174,32 @@ it("unlinks no wallet whose address is none", async () => {
   expect([code, err]).toEqual([EXIT.usage, expect.stringContaining("is no wallet")]);
   expect(asked).toEqual([]);
 });
+
+describe("starter codes", () => {
+  it("are used by an account, and made by operators", async () => {
+    const { asked, tollmill } = await network({}, { "/api/v1/starter": { starter: "granted" } });
+    const used = await tollmill("--api-key", API_KEY, "starter", "tmc_code");
+    expect([used.code, used.out]).toEqual([EXIT.ok, "The starter balance was granted."]);
+    expect(asked.at(-1)).toMatchObject({ path: "/api/v1/starter", body: { code: "tmc_code" } });
+    const spent = await network({}, { "/api/v1/starter": { starter: "budget_spent" } });
+    expect((await spent.tollmill("--api-key", API_KEY, "starter", "tmc_code")).code).toBe(EXIT.refused);
+    const codes = { codes: ["tmc_a", "tmc_b"], expires_at: TIME };
+    const operator = await network({}, { "/api/v1/admin/starter-codes": codes });
+    const made = await operator.tollmill(
+      "admin",
+      "--key",
+      "an-operators-key",
+      "starter-codes",
+      "meetup",
+      "--count",
+      "2",
+    );
+    expect([made.code, made.out]).toEqual([EXIT.ok, "tmc_a\ntmc_b"]);
+    expect(operator.asked.at(-1)?.body).toMatchObject({
+      id: "meetup",
+      count: 2,
+      expires_at: expect.stringMatching(/T00:00:00/),
+    });
+    expect((await operator.tollmill("admin", "starter-codes", "meetup", "--count", "0")).code).toBe(EXIT.usage);
+  });
+});
