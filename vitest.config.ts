@@ -63,10 +63,22 @@ export default defineConfig({
           // Most of what tests of the whole network do is to wait for it.
           maxConcurrency: 12,
           include: ["test/e2e/**/*.test.ts"],
+          exclude: ["test/e2e/kills/**"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
           ...inOrder(3),
+        },
+      },
+      {
+        test: {
+          // They pass the same points however slow the machine is, so two files may share it.
+          name: "kills",
+          include: ["test/e2e/kills/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          ...inOrder(4),
         },
       },
       {
@@ -76,7 +88,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          ...inOrder(4),
+          ...inOrder(5),
         },
       },
     ],

@@ -43,7 +43,7 @@ const steps = {
   imports: [["depcruise", "--config", ".dependency-cruiser.cjs", ...houses.filter(holdsSource), "test"]],
   build: [["wrangler", "deploy", "--dry-run", "--outdir", join(temp, "worker")]],
 };
-const projects = ["unit", "workers", "e2e", "browser"];
+const projects = ["unit", "workers", "e2e", "kills", "browser"];
 
 /** Runs a program of node_modules/.bin. Its output is kept for the case that it fails, unless it is shown live. */
 function run([program, ...args], { live = false } = {}) {

@@ -33,9 +33,8 @@ const UNWATCHED = new Set(["constructor", "supply"]);
 
 /** An object's class whose every method begins and ends with a point, and whose bindings have points too. */
 export function mortal<T extends Class>(name: string, base: T): T {
-  for (const method of Object.getOwnPropertyNames(base.prototype)) {
-    const value: unknown = Object.getOwnPropertyDescriptor(base.prototype, method)?.value;
-    if (UNWATCHED.has(method) || typeof value !== "function") continue;
+  for (const [method, value] of methodsOf(base.prototype as object)) {
+    if (UNWATCHED.has(method)) continue;
     const wrapped: Method = function (...args) {
       const what = `${name}.${method}${detailOf(method, args)}`;
       return between(`${what}: begins`, () => Reflect.apply(value, this, args) as unknown, `${what}: ends`);
@@ -68,6 +67,19 @@ export function mortal<T extends Class>(name: string, base: T): T {
   };
   return Mortal as unknown as T;
 }
+
+/** The methods of an object's class and of those that it extends, up to the platform's. */
+function methodsOf(prototype: object): Map<string, Method> {
+  const methods = new Map<string, Method>();
+  for (let level = prototype; parentOf(level) !== Object.prototype; level = parentOf(level)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
+      if (typeof value === "function" && !methods.has(name)) methods.set(name, value as Method);
+    }
+  }
+  return methods;
+}
+
+const parentOf = (level: object): object => Object.getPrototypeOf(level) as object;
 
 /** What tells calls of one method apart: the type of a message, or what a request asks for. */
 function detailOf(method: string, args: readonly unknown[]): string {
