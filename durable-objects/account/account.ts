@@ -76,7 +76,7 @@ export class Account extends ManagedAccount implements AccountRpc {
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
     narrowed: async () => {
       this.#watchers.recheck();
-      await this.#books?.slices.keysChanged();
+      await this.#books?.slices.termsChanged();
     },
   });
 
@@ -237,7 +237,7 @@ export class Account extends ManagedAccount implements AccountRpc {
 
   /** Slices run jobs that name no lane on other credits: where a package has come, or come back, it pays for those first. */
   #recallUnnamed({ ledger, slices }: Books): void {
-    if (isNamedOnly(ledger.state, ledger.timeOf(Date.now()))) this.ctx.waitUntil(slices.keysChanged());
+    if (isNamedOnly(ledger.state, ledger.timeOf(Date.now()))) this.ctx.waitUntil(slices.termsChanged());
   }
 
   async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {
