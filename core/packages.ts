@@ -11,9 +11,9 @@ export interface Package {
   readonly price: NanoUsd;
   /** The usage that it includes. It is the price: a lot that is backed by USDC has as much behind it. */
   readonly included: NanoUsd;
-  /** Jobs that may run on it at once. */
+  /** Jobs that go ahead of all others at once; more may run, and queue with them. */
   readonly slots: number;
-  /** What 95 of 100 of its jobs wait at most. */
+  /** What 95 of 100 of the jobs in its slots wait at most. */
   readonly queueP95Ms: number;
   readonly validMs: number;
 }

@@ -2,6 +2,7 @@
 
 import { type Millicredits, type Peg, sum } from "../units.ts";
 import { type Backing, type Lot, type LotKind, shown } from "./lots.ts";
+import { packageSlots, type Slots, stakeSlots } from "./slots.ts";
 import type { AccountState } from "./state.ts";
 
 export interface Balance {
@@ -16,12 +17,19 @@ export interface Balance {
     readonly expiresAt: number | null;
   }[];
   readonly openJobs: number;
-  /** Today's allotment, what of it can still be held, and when the next one is due; null for an account without one. */
-  readonly allotment: {
-    readonly granted: Millicredits;
-    readonly left: Millicredits;
-    readonly refreshAt: number;
-  } | null;
+  /** The slots that packages reserve; null while none is live. */
+  readonly packages: Slots | null;
+  /**
+   * Today's allotment, what of it can still be held, the jobs that its stake carries, and when the next one is due; null
+   * for an account without one.
+   */
+  readonly allotment:
+    | ({
+        readonly granted: Millicredits;
+        readonly left: Millicredits;
+        readonly refreshAt: number;
+      } & Slots)
+    | null;
 }
 
 /** What a slice of an account has. */
@@ -49,14 +57,18 @@ export function balanceOf(state: AccountState, peg: Peg, now: number, elsewhere:
     held: sum(lots.map((lot) => lot.held)),
     lots,
     openJobs: state.holds.size + elsewhere.reduce((open, { openJobs }) => open + openJobs, 0),
+    packages: packageSlots(state, now),
     allotment: allotmentOf(state, peg, now),
   };
 }
 
-/** An allotment is never lent to slices, so the account's own lot is all of it. */
-function allotmentOf({ allotment, lots }: AccountState, peg: Peg, now: number): Balance["allotment"] {
-  if (allotment === null || allotment.expiresAt <= now) return null;
+/** An allotment is never lent to slices, nor do they run its jobs, so the account's own lot is all of it. */
+function allotmentOf(state: AccountState, peg: Peg, now: number): Balance["allotment"] {
+  const { allotment, lots } = state;
+  const slots = stakeSlots(state, now);
+  if (allotment === null || slots === null) return null;
   return {
+    ...slots,
     granted: shown("usdc", allotment.granted, peg),
     left: shown("usdc", lots.get(allotment.lot)?.available ?? 0, peg),
     refreshAt: allotment.expiresAt,

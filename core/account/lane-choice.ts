@@ -5,7 +5,7 @@ import { LANE_TABLE, type Lane } from "../lanes.ts";
 import type { Parameters } from "../parameters.ts";
 import { type Rate, scaledRate } from "../pricing.ts";
 import type { LotKind } from "./lots.ts";
-import { isLive } from "./lots.ts";
+import { packageSlots, stakeSlots } from "./slots.ts";
 import type { AccountState } from "./state.ts";
 
 /** What decides a lane, of a request and of its account. */
@@ -85,7 +85,7 @@ function planOf(
       ),
       // An allotment pays no provider that its holder has chosen.
       kinds: wish.choosesProvider ? funding.filter((kind) => kind !== "allotment") : funding,
-      reserved: openIn(state, "dedicated") < slots,
+      reserved: slots.inUse < slots.slots,
     };
   }
   if (!wish.lanes.includes(lane)) return unavailable(`This model is served in ${wish.lanes.join(", ")} only.`);
@@ -101,8 +101,8 @@ function planIncluded(
   parameters: Parameters,
   now: number,
 ): LanePlan | Refusal {
-  const { allotment } = state;
-  if (allotment === null || allotment.expiresAt <= now) return unavailable("This account has no daily allotment.");
+  const stake = stakeSlots(state, now);
+  if (stake === null) return unavailable("This account has no daily allotment.");
   if (wish.choosesProvider) {
     const detail = "A job on the daily allotment cannot choose its provider.";
     return refuse("invalid_request", { detail, param: "provider.only" });
@@ -112,9 +112,11 @@ function planIncluded(
     const detail = `A job on the daily allotment completes at most ${most} tokens.`;
     return refuse("invalid_request", { detail, param: "max_completion_tokens" });
   }
-  if (openIn(state, "included") >= allotment.concurrency) {
-    const detail = `The stake behind the allotment carries ${allotment.concurrency} jobs at a time.`;
-    return refuse("concurrency_limit", { detail, metadata: { limit: allotment.concurrency } });
+  const { slots, inUse } = stake;
+  if (inUse >= slots) {
+    const carried = `The stake behind the allotment carries ${slots} ${slots === 1 ? "job" : "jobs"} at a time`;
+    const detail = `${carried}, and ${inUse} ${inUse === 1 ? "is" : "are"} open; \`lane: "public"\` runs more on other credits.`;
+    return refuse("concurrency_limit", { detail, metadata: { limit: slots, open: inUse, lane: "included" } });
   }
   return { ...plan, mostCompletion: most };
 }
@@ -126,20 +128,6 @@ function mayPay(state: AccountState, { allowPaid }: LaneWish, now: number): bool
 
 function isUnpaid(kind: LotKind): boolean {
   return kind !== "topup";
-}
-
-/** The slots that live packages have reserved together; null when none is live: not expired, not used up. */
-export function packageSlots(state: AccountState, now: number): number | null {
-  const live = [...state.lots.values()].filter(
-    (lot) => lot.kind === "package" && lot.available > 0 && isLive(lot, now),
-  );
-  return live.length === 0 ? null : live.reduce((sum, lot) => sum + lot.concurrency, 0);
-}
-
-function openIn(state: AccountState, lane: Lane): number {
-  let open = 0;
-  for (const hold of state.holds.values()) if (hold.lane === lane) open += 1;
-  return open;
 }
 
 function unavailable(detail: string): Refusal {

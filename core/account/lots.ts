@@ -30,7 +30,7 @@ export interface Lot {
   held: number;
   /** Milliseconds since 1970, or null for a lot that stays. */
   readonly expiresAt: number | null;
-  /** Jobs that may run on it at once: what a package reserves, what a stake carries; 0 for other lots. */
+  /** Jobs at once: the slots that a package reserves, or what a stake carries; 0 for other lots. */
   readonly concurrency: number;
 }
 

@@ -1,8 +1,8 @@
 /** What of an account is lent to its slices (docs/decisions/0029). */
 
 import { GENESIS_PEG, type Millicredits, type NanoUsd, type Peg, sum } from "../units.ts";
-import { packageSlots } from "./lane-choice.ts";
 import { fundingOrder, isLive, type Lot, type LotKind, shown } from "./lots.ts";
+import { packageSlots } from "./slots.ts";
 import type { AccountState, Refund } from "./state.ts";
 
 /** The kinds that are lent, in the order in which they pay. What pays before them stays, and so does the account's allotment. */

@@ -13,13 +13,16 @@ export async function showBalance(context: Context, flags: GlobalFlags): Promise
     terminal.out(JSON.stringify(found));
     return EXIT.ok;
   }
-  terminal.out(
-    `${found.available} credits available, ${found.held} held by ${found.open_jobs} open ${found.open_jobs === 1 ? "job" : "jobs"}`,
-  );
+  terminal.out(`${found.available} credits available, ${found.held} held by ${jobs(found.open_jobs, "open ")}`);
   terminal.out(`Remote inference needs at least ${found.minimum} credits.`);
   if (found.allotment !== null) {
-    const { granted, left, refresh_at } = found.allotment;
+    const { granted, left, refresh_at, slots, in_use } = found.allotment;
     terminal.out(`${left} of today's allotment of ${granted} credits are left until ${refresh_at.slice(0, 16)}Z.`);
+    terminal.out(`Its stake carries ${jobs(slots)} at once, ${in_use} of them ${in_use === 1 ? "is" : "are"} open.`);
+  }
+  if (found.packages !== null) {
+    const { slots, in_use } = found.packages;
+    terminal.out(`Packages reserve ${slots} ${slots === 1 ? "slot" : "slots"}, ${in_use} in use.`);
   }
   if (found.lots.length === 0) return EXIT.ok;
   const rows = found.lots.map((lot) => [
@@ -32,4 +35,8 @@ export async function showBalance(context: Context, flags: GlobalFlags): Promise
   terminal.out("");
   terminal.out(table(["lot", "backing", "available", "held", "expires"], rows, ["available", "held"]));
   return EXIT.ok;
+}
+
+function jobs(count: number, which = ""): string {
+  return `${count} ${which}${count === 1 ? "job" : "jobs"}`;
 }

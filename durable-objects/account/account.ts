@@ -1,6 +1,7 @@
 import { type Balance, balanceOf } from "../../core/account/balance.ts";
 import { decideHold, type HoldDecision } from "../../core/account/hold.ts";
 import type { Scope } from "../../core/account/scopes.ts";
+import { isNamedOnly } from "../../core/account/slices.ts";
 import { refuse } from "../../core/errors.ts";
 import type { AccountId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
@@ -47,7 +48,7 @@ import { Management } from "./management.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Quotas } from "./quotas.ts";
 import { readEntries, readJob } from "./readings.ts";
-import { allotmentOf, type Earlier, findEarlier, heldTerms, repeatedAnswer } from "./reservations.ts";
+import { allotmentOf, type Earlier, estimateOf, findEarlier, heldTerms, repeatedAnswer } from "./reservations.ts";
 import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 import { send } from "./sending.ts";
@@ -75,7 +76,7 @@ export class Account extends ManagedAccount implements AccountRpc {
     // Before an answer about keys goes out, no watcher and no slice acts on what is not so any more.
     narrowed: async () => {
       this.#watchers.recheck();
-      await this.#books?.slices.keysChanged();
+      await this.#books?.slices.termsChanged();
     },
   });
 
@@ -194,8 +195,7 @@ export class Account extends ManagedAccount implements AccountRpc {
       await slices.comeBack();
       return this.estimate(request);
     }
-    const { lane, completionCap, price } = decision.type === "held" ? decision.hold : decision.stop;
-    return { type: "estimated", lane, completionCap, price, stop: decision.type === "held" ? null : decision.stop };
+    return estimateOf(ledger.state, decision, now);
   }
 
   async post(facts: JobFacts): Promise<PostResult> {
@@ -219,7 +219,9 @@ export class Account extends ManagedAccount implements AccountRpc {
   async credit(command: CreditCommand): Promise<CreditResult> {
     if (this.#books === null) return { type: "refused", refusal: refuse("account_not_found") };
     this.#alarm.arm();
-    return credit(this.#books.ledger, command, Date.now());
+    const result = credit(this.#books.ledger, command, Date.now());
+    if (command.kind === "package") this.#recallUnnamed(this.#books);
+    return result;
   }
 
   async reverse(command: ReverseCommand): Promise<ReverseResult> {
@@ -227,9 +229,15 @@ export class Account extends ManagedAccount implements AccountRpc {
     const { ledger } = this.#books;
     const result = ledger.reverse(command, Date.now());
     if (result.type === "refused") return result;
+    this.#recallUnnamed(this.#books);
     await sendReversal(this.env, result.body);
     this.#alarm.arm();
     return result;
+  }
+
+  /** Slices run jobs that name no lane on other credits: where a package has come, or come back, it pays for those first. */
+  #recallUnnamed({ ledger, slices }: Books): void {
+    if (isNamedOnly(ledger.state, ledger.timeOf(Date.now()))) this.ctx.waitUntil(slices.termsChanged());
   }
 
   async send(credentials: Credentials, command: SendCommand): Promise<SendResult> {

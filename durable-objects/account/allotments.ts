@@ -104,7 +104,7 @@ export class Allotments {
     const command = { ...lot, concurrency, expiresAt: epochStart(epoch + 1), memo: `allotment of ${epochDay(epoch)}` };
     ledger.credit(command, now, (seq) => ledger.store.addCommand(id, "", seq));
     // Slices pay from other credits: jobs that name no lane come to the account again, which pays from this first.
-    this.#host.ctx.waitUntil(slices.keysChanged());
+    this.#host.ctx.waitUntil(slices.termsChanged());
     // For the journal (docs/decisions/0018); the alarm that finds everything there is set for midnight then.
     this.#host.wakeAt(now + LIMITS.accountAlarmMs);
   }

@@ -1,6 +1,8 @@
 /** How a repeated call to `hold` is recognised: by its job id, and by its idempotency key. */
 
+import type { HoldDecision } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
+import { slotsIn } from "../../core/account/slots.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { holdSlots, jobTime } from "../../core/ids.ts";
@@ -9,7 +11,14 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import { type Millicredits, mulDivFloor, sum } from "../../core/units.ts";
-import type { AllotmentTerms, HeldTerms, HoldRequest, HoldResult, JobRecord } from "../../protocol/internal/account.ts";
+import type {
+  AllotmentTerms,
+  EstimateResult,
+  HeldTerms,
+  HoldRequest,
+  HoldResult,
+  JobRecord,
+} from "../../protocol/internal/account.ts";
 import type { Ledger } from "./ledger.ts";
 import type { HoldRow } from "./store.ts";
 
@@ -90,6 +99,18 @@ export function heldTerms(hold: Hold, remaining: Millicredits, allotment: Allotm
     remaining,
     unbacked,
   };
+}
+
+/** What a hold would come to, from what was decided on it. */
+export function estimateOf(
+  state: AccountState,
+  decision: Exclude<HoldDecision, { type: "refused" }>,
+  now: number,
+): EstimateResult {
+  const stop = decision.type === "held" ? null : decision.stop;
+  const { lane, completionCap, price } = decision.type === "held" ? decision.hold : decision.stop;
+  const reserved = decision.type === "held" && decision.hold.reserved;
+  return { type: "estimated", lane, reserved, slots: slotsIn(state, lane, now), completionCap, price, stop };
 }
 
 /** What bounds the payees of a hold's allotment: only those are named who have had what one payee may always have. */

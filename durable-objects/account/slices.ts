@@ -238,8 +238,8 @@ export class Slices {
     );
   }
 
-  /** A slice acts on the keys of its lease: where some of them may have changed, every lease ends. */
-  async keysChanged(): Promise<void> {
+  /** A slice acts on the terms of its lease: where its keys, or what pays first, may have changed, every lease ends. */
+  async termsChanged(): Promise<void> {
     if (this.isLeasedAt(Date.now())) await this.recall();
   }
 

@@ -6,6 +6,7 @@ import type { HoldCommand, SoftStop } from "../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Quota } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
+import type { Slots } from "../../core/account/slots.ts";
 import type { Usage, UsageBy } from "../../core/account/usage.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, JobId, KeyId, MemberId } from "../../core/ids.ts";
@@ -65,6 +66,10 @@ export type EstimateResult =
   | {
       readonly type: "estimated";
       readonly lane: Lane;
+      /** Whether it would run in a slot that a package has reserved. */
+      readonly reserved: boolean;
+      /** The slots that count in that lane; null where none do. */
+      readonly slots: Slots | null;
       readonly completionCap: number;
       readonly price: NanoUsd;
       /** What is missing of it; null where the balance covers it. */

@@ -38,10 +38,27 @@ export const balanceAllotment = z
   .object({
     granted: credits.meta({ description: "What the day began with.", example: "5000.000" }),
     left: credits.meta({ description: "What of it can still be spent. It goes at `refresh_at`.", example: "3200.000" }),
+    slots: z.int().meta({ description: "Jobs that its stake carries at once. One more is a 429.", example: 2 }),
+    in_use: z.int().meta({ description: "How many of them are open in `included`.", example: 1 }),
     refresh_at: time.meta({ description: "When the next one is due.", example: "2026-11-26T00:00:00.000Z" }),
   })
   .nullable()
   .meta({ description: "Today's allotment; null for an account that has none." });
+
+export const balancePackages = z
+  .object({
+    slots: z
+      .int()
+      .meta({ description: "Jobs that go ahead of all others, of every live package together.", example: 10 }),
+    in_use: z.int().meta({
+      description:
+        "Open jobs that have one of these slots. What is begun beyond them runs in `dedicated` as well and queues with the " +
+        "others. More than `slots` where jobs outlast their package.",
+      example: 3,
+    }),
+  })
+  .nullable()
+  .meta({ description: "The slots that packages reserve; null while none is live: not over, not used up." });
 
 export const balance = z.object({
   available: credits.meta({ description: "What can be spent now." }),
@@ -52,6 +69,7 @@ export const balance = z.object({
     .meta({ description: "Millicredits per nanoUSD, as a fraction.", example: { millicredits: 1, nano_usd: 1 } }),
   lots: z.array(balanceLot),
   open_jobs: z.int().meta({ example: 1 }),
+  packages: balancePackages,
   allotment: balanceAllotment,
 });
 

@@ -12,8 +12,11 @@ export const packageOffer = z.object({
   id: z.enum(PACKAGE_IDS),
   price_usd: usd.meta({ example: "50.000000000" }),
   included_usd: usd.meta({ description: "The usage that it includes, in USD.", example: "50.000000000" }),
-  slots: z.int().meta({ description: "Jobs that may run on it at once.", example: 1 }),
-  queue_p95_ms: z.int().meta({ description: "What 95 of 100 of its jobs wait at most.", example: 2_000 }),
+  slots: z.int().meta({
+    description: "Jobs that go ahead of all others at once. More may run, and queue with the others.",
+    example: 1,
+  }),
+  queue_p95_ms: z.int().meta({ description: "What 95 of 100 of the jobs in its slots wait at most.", example: 2_000 }),
   valid_days: z.int().meta({ example: 30 }),
 });
 

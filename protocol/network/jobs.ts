@@ -36,6 +36,18 @@ export const cancelledJob = z.object({
 
 export const estimate = z.object({
   lane: z.enum(LANES).meta({ example: "public" }),
+  reserved: z.boolean().meta({
+    description: "Whether a slot that a package has reserved is free for it: then it goes ahead of all others.",
+    example: false,
+  }),
+  concurrency: z
+    .object({ slots: z.int().meta({ example: 10 }), in_use: z.int().meta({ example: 3 }) })
+    .nullable()
+    .meta({
+      description:
+        "Jobs at once in that lane: in `dedicated` what packages reserve, in `included` what the stake carries; null in lanes " +
+        "where they are not counted.",
+    }),
   prompt_tokens: z.int().meta({ description: "The bound on the prompt: it is never billed higher.", example: 24 }),
   completion_tokens: z
     .int()

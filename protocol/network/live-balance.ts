@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
-import { balance, balanceAllotment, balanceLot } from "./account.ts";
+import { balance, balanceAllotment, balanceLot, balancePackages } from "./account.ts";
 import { credits, time } from "./common.ts";
 
 /** The WebSocket's subprotocol. A browser, which can set no headers, offers its API key as a second one. */
@@ -62,6 +62,7 @@ export const liveChange = z.object({
   available: credits,
   held: credits,
   open_jobs: z.int(),
+  packages: balancePackages,
   allotment: balanceAllotment,
   lots: z.array(balanceLot).meta({
     description: "The lots that changed, as they are now. One with nothing available and nothing held is gone.",
@@ -79,7 +80,7 @@ export const liveMessage = z.discriminatedUnion("type", [liveSnapshot, liveChang
 export type LiveMessage = z.infer<typeof liveMessage>;
 export type LiveSince = Omit<
   z.infer<typeof liveChange>,
-  "type" | "available" | "held" | "open_jobs" | "allotment" | "lots" | "ack"
+  "type" | "available" | "held" | "open_jobs" | "packages" | "allotment" | "lots" | "ack"
 >;
 
 /** The answer to a message with `ack`. */

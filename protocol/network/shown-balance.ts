@@ -1,6 +1,7 @@
 /** A balance as the network API shows it: amounts as decimal strings of credits, times as text. */
 
 import type { Balance } from "../../core/account/balance.ts";
+import type { Slots } from "../../core/account/slots.ts";
 import { formatCredits, GENESIS_PEG, type Millicredits } from "../../core/units.ts";
 import { timeText } from "./common.ts";
 
@@ -15,17 +16,23 @@ export function shownBalance(balance: Balance, minimum: Millicredits) {
 }
 
 /** What changes with every job. */
-export function shownTotals({ available, held, openJobs, allotment }: Balance) {
+export function shownTotals({ available, held, openJobs, packages, allotment }: Balance) {
   return {
     available: formatCredits(available),
     held: formatCredits(held),
     open_jobs: openJobs,
+    packages: packages && shownSlots(packages),
     allotment: allotment && {
       granted: formatCredits(allotment.granted),
       left: formatCredits(allotment.left),
+      ...shownSlots(allotment),
       refresh_at: timeText(allotment.refreshAt),
     },
   };
+}
+
+export function shownSlots({ slots, inUse }: Slots) {
+  return { slots, in_use: inUse };
 }
 
 export function shownLot({ id, kind, backing, available, held, expiresAt }: Balance["lots"][number]) {

@@ -12,7 +12,9 @@ const getBalance = createRoute({
   path: "/balance",
   tags: ["Account"],
   summary: "What the account has",
-  description: "The balance in credits at today's peg, lot by lot, and what open jobs have reserved of it.",
+  description:
+    "The balance in credits at today's peg, lot by lot, and what open jobs have reserved of it; and how many jobs may run at " +
+    "once on packages and on the allotment.",
   ...byKey,
   responses: { 200: answers(named("Balance", balanceShape), "The balance."), ...problems },
 });

@@ -6,6 +6,7 @@ import { perThousand, priceAtRate } from "../../core/pricing.ts";
 import { formatCredits, GENESIS_PEG, type Millicredits, type NanoUsd, toMillicreditsCeil } from "../../core/units.ts";
 import type { EstimateResult } from "../../protocol/internal/account.ts";
 import { estimate as estimateShape } from "../../protocol/network/jobs.ts";
+import { shownSlots } from "../../protocol/network/shown-balance.ts";
 import { readJsonText } from "../body.ts";
 import { configOf } from "../config.ts";
 import { findModel } from "../gateway/catalog.ts";
@@ -22,7 +23,8 @@ const postEstimate = createRoute({
   summary: "What a job would cost",
   description:
     "Takes the body of `POST /v1/chat/completions` and says which lane it would take and what would be reserved for it now, " +
-    "by the same rules. Nothing is reserved, queued or stored.",
+    "by the same rules: also the 429 where the stake behind an allotment carries no more jobs at once. Nothing is reserved, " +
+    "queued or stored.",
   ...byKey,
   // A reference and not the schema itself: the body is read by the gateway's own parser, with its bounds.
   request: {
@@ -52,12 +54,14 @@ estimate.openapi(postEstimate, async (c) => {
 /** What `hold` would decide, and what an answer of the usual length comes to: at the catalog's rate, as receipts are priced. */
 function estimateOf(
   { model, wish: { rate }, promptBound, choices }: PreparedChat,
-  { lane, completionCap, price, stop }: Extract<EstimateResult, { type: "estimated" }>,
+  { lane, reserved, slots, completionCap, price, stop }: Extract<EstimateResult, { type: "estimated" }>,
 ) {
   const credits = (amount: NanoUsd) => formatCredits(toMillicreditsCeil(amount, GENESIS_PEG));
   const usual = Math.min(completionCap, model.completion_default) * choices;
   return {
     lane,
+    reserved,
+    concurrency: slots && shownSlots(slots),
     prompt_tokens: promptBound,
     completion_tokens: completionCap * choices,
     hold: credits(price),

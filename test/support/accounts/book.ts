@@ -32,6 +32,9 @@ export interface BookHold {
   readonly price: number;
   readonly key: number;
   readonly ends: number;
+  readonly lane: Lane;
+  /** Whether it has a slot of a package. */
+  readonly reserved: boolean;
 }
 
 /** What pays in a lane, first things first (economics.md §3). */
@@ -99,6 +102,21 @@ export class Book {
         !(kind === "topup" && lane === "public" && today && !wish.allowPaid),
     );
     return this.sources(kinds, now);
+  }
+
+  /** The slots of every package that something is left of, be it held; null where there is no such package. */
+  packageSlots(now: number): number | null {
+    const live = [...this.lots.values()].filter(
+      ({ id, kind, ends }) => kind === "package" && (ends === null || ends > now) && this.left(id) + this.held(id) > 0,
+    );
+    return live.length === 0 ? null : live.reduce((sum, { concurrency }) => sum + concurrency, 0);
+  }
+
+  /** How many open jobs have a slot of packages, and how many one of the stake. */
+  inSlots(): { readonly packages: number; readonly stake: number } {
+    const open = [...this.holds.values()];
+    const count = (has: (hold: BookHold) => boolean) => open.filter(has).length;
+    return { packages: count(({ reserved }) => reserved), stake: count(({ lane }) => lane === "included") };
   }
 
   sendable(now: number): Part[] {

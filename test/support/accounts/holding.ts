@@ -1,13 +1,14 @@
 /** Steps that hold: what is reserved, who is given the job, and what may be refused, by the second book. */
 
 import { strict as assert } from "node:assert";
+import type { Hold } from "../../../core/account/state.ts";
 import { type JobId, keyedJobId, newJobId } from "../../../core/ids.ts";
 import { LANES } from "../../../core/lanes.ts";
 import { priceAtRate, scaledRate } from "../../../core/pricing.ts";
 import { parseUsd } from "../../../core/units.ts";
 import type { HoldRequest, HoldResult } from "../../../protocol/internal/account.ts";
 import { KEYS, type ModelAccount } from "./account.ts";
-import { take } from "./book.ts";
+import { type Book, take } from "./book.ts";
 import { attemptFacts } from "./facts.ts";
 import { PARAMETERS, RATE } from "./market.ts";
 import type { StepOf } from "./steps.ts";
@@ -65,7 +66,8 @@ function begin(
   const { book, ledger } = account;
   const held = ledger.openHold(request.job);
   assert(held !== undefined && held.lane === (step.lane ?? held.lane));
-  const { at, lane, draws, price, completionCap } = held;
+  const { at, lane, reserved, draws, price, completionCap } = held;
+  checkSlots(world, book, held);
   const sources = book.payingIn(lane, request, at);
   const tokens = { prompt: step.prompt, completion: completionCap * step.choices };
   const most = lane === "dedicated" ? Math.min(15_000, step.most ?? 15_000) : 10_000;
@@ -79,10 +81,9 @@ function begin(
     allotted === undefined
       ? null
       : { granted: book.lot(allotted).granted, earned: world.loop.earnedOf(allotted, account.id) };
-  book.holds.set(request.job, { draws, price, key: step.key, ends: held.expiresAt });
+  book.holds.set(request.job, { draws, price, key: step.key, ends: held.expiresAt, lane, reserved });
   if (lane === "included" && allotted !== undefined) {
-    const open = [...ledger.state.holds.values()].filter((each) => each.lane === "included").length;
-    assert(open <= book.lot(allotted).concurrency, "an allotment carries so many jobs at once");
+    assert(book.inSlots().stake <= book.lot(allotted).concurrency, "an allotment carries so many jobs at once");
   }
   const job: Job = {
     job: request.job,
@@ -104,6 +105,15 @@ function begin(
   world.count("held");
   dispatch(world, job, step.favourite);
   if (draws.length > 1) world.reach("held, of several lots");
+}
+
+/** Checks, before the second book has a job, whether it gets a slot: a dedicated one does while its packages have one. */
+function checkSlots(world: World, book: Book, { lane, reserved, at }: Hold): void {
+  const slots = book.packageSlots(at);
+  if (lane === "dedicated") assert(slots !== null, "a dedicated job has a package");
+  const free = lane === "dedicated" && book.inSlots().packages < (slots ?? 0);
+  assert.equal(reserved, free, "a job has a slot if and only if one is free for it");
+  if (lane === "dedicated") world.reach(reserved ? "held in a slot" : "held beyond the slots");
 }
 
 /** Gives a job to somebody, or to another one than before. */
@@ -133,6 +143,12 @@ function checkRefusal(
   now: number,
 ): void {
   const { code, metadata } = result.refusal;
+  if (code === "concurrency_limit") {
+    const today = [...book.lots.values()].find(({ kind, ends }) => kind === "allotment" && (ends ?? 0) > now);
+    const { stake } = book.inSlots();
+    assert.deepEqual([metadata?.limit, metadata?.open], [today?.concurrency, stake], "a refusal says what is counted");
+    assert(stake >= (today?.concurrency ?? 0), "who has a slot of the stake free is not refused for want of one");
+  }
   if (code === "budget_exceeded") {
     const { spent, held } = book.spending(step.key, now);
     const budget = KEYS[step.key]?.budget?.nanoUsd ?? Number.POSITIVE_INFINITY;

@@ -21,6 +21,8 @@ const MUST_REACH = [
   "credit: id_conflict",
   "held included",
   "held dedicated",
+  "held in a slot",
+  "held beyond the slots",
   "held public",
   "hold: lane_unavailable",
   "hold: budget_exceeded",

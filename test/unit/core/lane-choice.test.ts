@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { decideHold, type HoldCommand, type HoldDecision } from "../../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../../core/account/lots.ts";
 import { chargeHold } from "../../../core/account/resolve.ts";
+import { packageSlots, slotsIn } from "../../../core/account/slots.ts";
 import { type AccountState, apply, emptyAccount, type Hold } from "../../../core/account/state.ts";
 import type { JobId, KeyId } from "../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
@@ -138,10 +139,15 @@ describe("a request that names no lane", () => {
     const state = account(allotment(900_000), ["bonus", "none", 900_000]);
     open(state);
     open(state);
-    expect(decide(state)).toMatchObject({
+    const decision = decide(state);
+    expect(decision).toMatchObject({
       type: "refused",
-      refusal: { code: "concurrency_limit", metadata: { limit: 2 } },
+      refusal: { code: "concurrency_limit", metadata: { limit: 2, open: 2, lane: "included" } },
     });
+    expect(decision.type === "refused" && decision.refusal.message).toBe(
+      'The stake behind the allotment carries 2 jobs at a time, and 2 are open; `lane: "public"` runs more on other ' +
+        "credits. Wait until one of them ends.",
+    );
     expect(outcome(decide(state, { lane: "public" }))).toBe("public: bonus 80000");
   });
 });
@@ -214,13 +220,62 @@ describe("a package", () => {
   it("reserves as many slots as it was sold with; what is beyond queues with the others", () => {
     const state = account(pack(400_000, 1), pack(400_000, 1));
     expect([1, 2, 3].map(() => open(state).reserved)).toEqual([true, true, false]);
+    expect(packageSlots(state, NOW)).toEqual({ slots: 2, inUse: 2 });
   });
 
-  it("is not live when it is used up, or over", () => {
-    const state = account(pack(120_000));
-    open(state);
-    expect(outcome(decide(state))).toBe("below_minimum_balance");
-    expect(outcome(decide(account(pack(120_000)), {}, TODAY))).toBe("below_minimum_balance");
+  it("gives a free slot to the next job, however many run beyond the slots", () => {
+    const state = account(pack(9_000_000, 2));
+    const running = [open(state), open(state), open(state)];
+    // Always one job more than there are slots: two of each three have one.
+    for (let n = 0; n < 20; n++) {
+      const ended = running.shift();
+      if (ended === undefined) throw new Error("nothing runs");
+      apply(state, { type: "voided", job: ended.job, reason: "test" }, NOW);
+      running.push(open(state));
+      expect(running.filter(({ reserved }) => reserved)).toHaveLength(2);
+    }
+  });
+
+  it("is live while a job holds all that is left of it, and not when it is used up", () => {
+    const state = account(pack(120_000), topup(900_000));
+    const { job } = open(state);
+    expect(packageSlots(state, NOW)).toEqual({ slots: 1, inUse: 1 });
+    expect(outcome(decide(state, { lane: "dedicated" }))).toBe("below_minimum_balance");
+    expect(outcome(decide(state))).toBe("public: topup 80000");
+    const draws = [{ lot: "lot 0", kind: "package", backing: "usdc", amount: 120_000 }] as const;
+    apply(state, { type: "posted", job, n: 0, draws }, NOW);
+    expect(packageSlots(state, NOW)).toBeNull();
+    expect(outcome(decide(state, { lane: "dedicated" }))).toBe("lane_unavailable");
+    // What is taken back is the package's again, and so are its slots.
+    const refund = { ...draws[0], expiresAt: TODAY, concurrency: 1 };
+    apply(state, { type: "reversed", job, n: 1, refunds: [refund], payee: "p" }, NOW);
+    expect([packageSlots(state, NOW), open(state).reserved]).toEqual([{ slots: 1, inUse: 0 }, true]);
+  });
+
+  it("takes its slots along when its time is over; jobs that outlast it have theirs still", () => {
+    const later = TODAY + 1_000;
+    const state = account(pack(9_000_000, 2), ["package", "usdc", 9_000_000, later, 1]);
+    const running = [1, 2, 3, 4].map(() => open(state));
+    expect(running.map(({ reserved }) => reserved)).toEqual([true, true, true, false]);
+    expect(packageSlots(state, TODAY)).toEqual({ slots: 1, inUse: 3 });
+    for (const { job } of running.slice(0, 2)) apply(state, { type: "voided", job, reason: "test" }, TODAY);
+    expect(decide(state, {}, TODAY)).toMatchObject({ type: "held", hold: { lane: "dedicated", reserved: false } });
+    for (const { job } of running.slice(2, 3)) apply(state, { type: "hold_expired", job }, TODAY);
+    expect(decide(state, {}, TODAY)).toMatchObject({ type: "held", hold: { lane: "dedicated", reserved: true } });
+    expect(packageSlots(state, later)).toBeNull();
+    expect(outcome(decide(state, {}, later))).toBe("below_minimum_balance");
+  });
+
+  it("has no slot for what is not dedicated", () => {
+    const state = account(pack(900_000, 1), allotment(900_000), topup(900_000));
+    expect(open(state, { lane: "included" }).reserved).toBe(false);
+    expect(open(state, { lane: "public", allowPaid: true }).reserved).toBe(false);
+    expect([slotsIn(state, "dedicated", NOW), slotsIn(state, "included", NOW), slotsIn(state, "public", NOW)]).toEqual([
+      { slots: 1, inUse: 0 },
+      { slots: 2, inUse: 1 },
+      null,
+    ]);
+    expect(open(state).reserved).toBe(true);
   });
 
   it("pays what the provider's floor is above the catalog's rate, never the allotment", () => {

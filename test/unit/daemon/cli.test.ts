@@ -233,6 +233,7 @@ describe("tollmill balance and ledger", () => {
     peg: { millicredits: 1, nano_usd: 1 },
     lots: [lot],
     open_jobs: 1,
+    packages: null,
     allotment: null,
   };
 
@@ -261,12 +262,24 @@ describe("tollmill balance and ledger", () => {
   });
 
   it("shows what is left of today's allotment, and until when", async () => {
-    const allotment = { granted: "50.000", left: "12.500", refresh_at: "2026-11-26T00:00:00.000Z" };
+    const day = { granted: "50.000", left: "12.500", refresh_at: "2026-11-26T00:00:00.000Z" };
+    const allotment = { ...day, slots: 2, in_use: 1 };
     const url = await serveHttp((_request, response) => {
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...shown, allotment }));
     });
     const { out } = await run(["balance", "--url", url, "--api-key", API_KEY]);
     expect(out).toContain("12.500 of today's allotment of 50.000 credits are left until 2026-11-26T00:00Z.\n");
+    expect(out).toContain("Its stake carries 2 jobs at once, 1 of them is open.\n");
+    expect(out).not.toContain("Packages");
+  });
+
+  it("shows the slots that packages reserve, and how many are in use", async () => {
+    const packages = { slots: 10, in_use: 3 };
+    const url = await serveHttp((_request, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...shown, packages }));
+    });
+    const { out } = await run(["balance", "--url", url, "--api-key", API_KEY]);
+    expect(out).toContain("Packages reserve 10 slots, 3 in use.\n");
   });
 
   it("shows a ledger as a table and as NDJSON", async () => {

@@ -84,6 +84,7 @@ function balanceOf({ sum, held }: Network) {
     peg: { millicredits: 1, nano_usd: 1 },
     lots: [],
     open_jobs: 0,
+    packages: null,
     allotment: null,
   };
 }

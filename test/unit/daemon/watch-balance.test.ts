@@ -62,6 +62,7 @@ const snapshot = {
   peg: { millicredits: 1, nano_usd: 1 },
   lots: [],
   open_jobs: 0,
+  packages: null,
   allotment: null,
 };
 const change = {
@@ -70,6 +71,7 @@ const change = {
   available: "1118.000",
   held: "82.000",
   open_jobs: 1,
+  packages: null,
   allotment: null,
   lots: [],
 };

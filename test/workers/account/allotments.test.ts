@@ -93,6 +93,8 @@ it("is what the stake gives at the day's rate, from the first call of the day un
   expect(await allotmentOf(bank)).toEqual({
     granted: credits(granted),
     left: credits(granted),
+    slots: 2,
+    inUse: 0,
     refreshAt: epochStart(today + 1),
   });
   const { job, lane } = await included(bank);
@@ -245,8 +247,44 @@ it("lets as many jobs run at once as the stake has whole minimums", async () => 
   const today = newDays();
   await begin(today, { bank: 2_999 });
   const bank = await openBank();
-  await Promise.all([included(bank), included(bank)]);
-  expect(codeOf(await bank.rpc.hold(holdOf(bank, { lane: "included" })))).toBe("concurrency_limit");
+  const tryAll = async () => {
+    const requests = Array.from({ length: 12 }, () => holdOf(bank, { lane: "included" }));
+    const codes = (await Promise.all(requests.map((request) => bank.rpc.hold(request)))).map(codeOf);
+    expect(new Set(codes)).toEqual(new Set(["held", "concurrency_limit"]));
+    return requests.filter((_, index) => codes[index] === "held").map(({ job }) => job);
+  };
+  const [posted, voided, ...more] = await tryAll();
+  if (posted === undefined || voided === undefined) throw new Error("two jobs must be held");
+  expect(more).toEqual([]);
+  expect(await allotmentOf(bank)).toMatchObject({ slots: 2, inUse: 2 });
+  await evictDurableObject(bank.stub);
+  const refused = await bank.rpc.hold(holdOf(bank, { lane: null }));
+  const told = { code: "concurrency_limit", metadata: { limit: 2, open: 2, lane: "included" } };
+  expect(refused).toMatchObject({ type: "refused", refusal: told });
+  expect(await bank.rpc.estimate(holdOf(bank, { lane: null }))).toMatchObject({ type: "refused", refusal: told });
+  // Each that ends makes room for one.
+  for (const time of [0, 1]) await bank.rpc.void(voided, `time ${time}`);
+  expect(await tryAll()).toHaveLength(1);
+  await Promise.all([post(bank, posted), post(bank, posted)]);
+  expect(await allotmentOf(bank)).toMatchObject({ slots: 2, inUse: 1 });
+  const estimate = await bank.rpc.estimate(holdOf(bank, { lane: null }));
+  expect(estimate).toMatchObject({ lane: "included", reserved: false, slots: { slots: 2, inUse: 1 } });
+  expect(await tryAll()).toHaveLength(1);
+});
+
+it("lets jobs that are open at midnight count in the slots of the day that begins", async () => {
+  const today = newDays(24 * HOUR - 60_000);
+  await begin(today, { bank: 3_000 });
+  await begin(today + 1, { bank: 1_000 });
+  const bank = await openBank();
+  const jobs = [await included(bank), await included(bank)];
+  goTo(today + 1, 1_000);
+  expect(await allotmentOf(bank)).toMatchObject({ slots: 1, inUse: 2 });
+  for (const { job } of jobs) {
+    expect(codeOf(await bank.rpc.hold(holdOf(bank, { lane: "included" })))).toBe("concurrency_limit");
+    await post(bank, job);
+  }
+  expect((await included(bank)).lane).toBe("included");
 });
 
 it("brings what a reversal gives back to its own day, where it expires", async () => {

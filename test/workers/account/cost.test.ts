@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { LIMITS } from "../../../core/limits.ts";
-import { type Bank, factsOf, hold, holdOf, inside, openBank, post } from "./bank.ts";
+import { type Bank, creditOf, factsOf, hold, holdOf, inside, openBank, post } from "./bank.ts";
 import { watch } from "./watch-support.ts";
 
 /** Counts the rows that an account writes while something is done with it, and the transactions: each writes together. */
@@ -55,6 +55,19 @@ it("writes two rows in two commits for a job, and none for replays", async () =>
     await bank.rpc.void(request.job, "late");
   });
   expect(replays).toEqual({ rows: 0, commits: 0 });
+});
+
+it("writes not one row more for a job in a package's slot, nor for one beyond it", async () => {
+  const bank = await openBank();
+  await bank.rpc.credit(creditOf({ kind: "package", backing: "usdc", concurrency: 1 }));
+  for (const reserved of [true, false]) {
+    const request = holdOf(bank, { lane: null });
+    const job = await written(bank, async () => {
+      expect(await bank.rpc.hold(request)).toMatchObject({ lane: "dedicated", reserved });
+      if (!reserved) await bank.rpc.post(factsOf(request.job));
+    });
+    expect(job).toEqual(reserved ? { rows: 1, commits: 1 } : { rows: 2, commits: 2 });
+  }
 });
 
 it("writes not one row more while somebody watches", async () => {

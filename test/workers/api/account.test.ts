@@ -24,6 +24,7 @@ it("shows the balance lot by lot, in decimal strings", async () => {
     minimum: "5.000",
     peg: { millicredits: 1, nano_usd: 1 },
     open_jobs: 1,
+    packages: null,
     allotment: null,
   });
   expect(json.lots).toEqual([

@@ -34,6 +34,8 @@ it("prices a request by the golden example", async () => {
   // 10 bytes and two times 8 tokens of template: 26 prompt tokens at 20 nanoUSD, 1,000 at 80.
   expect(json).toEqual({
     lane: "public",
+    reserved: false,
+    concurrency: null,
     prompt_tokens: 26,
     completion_tokens: 1_000,
     hold: "80.520",

@@ -126,6 +126,7 @@ const CHANGE = {
   available: "1.000",
   held: "0.000",
   open_jobs: 0,
+  packages: null,
   allotment: null,
   lots: [],
   entries: [],

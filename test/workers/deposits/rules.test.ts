@@ -61,6 +61,29 @@ it.each([
   expect(await wrongSums()).toEqual([]);
 });
 
+it("adds up the slots of packages, each for its own days", async () => {
+  const slots = async () =>
+    ((await ask("/balance", { key: account.key })).json.packages as { slots: number } | null)?.slots;
+  const seen = [await slots()];
+  for (const [id, price] of [
+    ["starter", 50n],
+    ["team", 400n],
+    ["starter", 50n],
+  ] as const) {
+    const { reference } = await intentOf(account, { kind: "package", package: id });
+    pay(reference, price * USD);
+    await scan(chain);
+    seen.push(await slots());
+    vi.setSystemTime(Date.now() + 10 * DAY_MS);
+  }
+  // Thirty days after the first one it is over, and every ten days another one.
+  for (let n = 0; n < 3; n++) {
+    seen.push(await slots());
+    vi.setSystemTime(Date.now() + 10 * DAY_MS);
+  }
+  expect(seen).toEqual([undefined, 1, 11, 12, 11, 1, undefined]);
+});
+
 it("makes one package of two payments of it, also in one transaction, and a top-up of the other", async () => {
   const { reference } = await intentOf(account, { kind: "package", package: "starter" });
   const transfers = [50n * USD, 50n * USD].map((units) => ({ units, references: [reference] }));

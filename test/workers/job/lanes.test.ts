@@ -1,18 +1,23 @@
 /** Lanes on the running network: what the account chooses, and what receipts say of it (economics.md §3). */
 
 import { expect, it } from "vitest";
-import { answering } from "../../support/scripted-daemon.ts";
+import { balance as balanceShape } from "../../../protocol/network/account.ts";
+import { answering, type ScriptedJob } from "../../support/scripted-daemon.ts";
 import {
   accountOf,
   addDaemon,
   addModel,
   balance,
+  call,
   chat,
   onlyReceipt,
   openAccount,
   openMarket,
   receiptsOf,
+  supply,
   type TestAccount,
+  until,
+  withKey,
 } from "./network.ts";
 
 const TODAY = () => Date.now() + 600_000;
@@ -73,6 +78,76 @@ it("pays a dedicated provider its floor, what is beyond the catalog's rate from 
     { kind: "allotment", backing: "usdc", nano_usd: catalog, millicredits: 0 },
     { kind: "package", backing: "usdc", nano_usd: (receipt?.charge.nano_usd ?? 0) - catalog, millicredits: 0 },
   ]);
+}, 20_000);
+
+async function account({ apiKey }: TestAccount) {
+  return balanceShape.parse(await (await call("/api/v1/balance", withKey(apiKey))).json());
+}
+
+/** Jobs that a daemon has and does not answer until it is told to. */
+function unhurried() {
+  const jobs: ScriptedJob[] = [];
+  const onJob = (job: ScriptedJob) => {
+    job.accept();
+    jobs.push(job);
+  };
+  const answer = () => {
+    const job = jobs.shift();
+    if (job === undefined) throw new Error("no job runs");
+    job.text("word");
+    job.done();
+  };
+  return { jobs, onJob, answer };
+}
+
+it("runs as many jobs of a holder at once as the stake carries, and says what to do about one more", async () => {
+  const { consumer, provider } = await openMarket();
+  const model = (await addModel({ id: "for-holders", lanes: ["included", "public"] })).id;
+  const { jobs, onJob, answer } = unhurried();
+  await addDaemon(provider, { model, onJob });
+  await grant(consumer, "allotment", 10_000_000, 1);
+  const first = chat(consumer.apiKey, { model });
+  await until(() => jobs.length === 1);
+  const allotment = async () => (await account(consumer)).allotment;
+  expect(await allotment()).toMatchObject({ slots: 1, in_use: 1 });
+  const refused = await chat(consumer.apiKey, { model });
+  const { error } = await refused.json<{ error: { code: string; message: string; metadata: object } }>();
+  expect([refused.status, error.code]).toEqual([429, "concurrency_limit"]);
+  expect(error.metadata).toEqual({ limit: 1, open: 1, lane: "included" });
+  expect(error.message).toContain('carries 1 job at a time, and 1 is open; `lane: "public"` runs more');
+  answer();
+  expect((await first).status).toBe(200);
+  expect(await allotment()).toMatchObject({ slots: 1, in_use: 0 });
+});
+
+it("serves a job in a package's slot ahead of what waits", async () => {
+  const { consumer, provider } = await openMarket();
+  const other = await openAccount();
+  const { jobs, onJob, answer } = unhurried();
+  await addDaemon(provider, { offer: { slots: 1 }, onJob });
+  await grant(consumer, "package", 10_000_000, 1);
+  const estimate = async () => {
+    const body = JSON.stringify({ model: "test-model", messages: [{ role: "user", content: "Hi" }] });
+    const init = withKey(consumer.apiKey, { "content-type": "application/json" });
+    return await (await call("/api/v1/estimate", { method: "POST", body, ...init })).json();
+  };
+  expect(await estimate()).toMatchObject({ lane: "dedicated", reserved: true, concurrency: { slots: 1, in_use: 0 } });
+  const asked: Promise<Response>[] = [];
+  for (const [waiting, who] of [other, other, consumer].entries()) {
+    asked.push(chat(who.apiKey));
+    await until(async () => jobs.length === 1 && (await supply("test-model")).waiting === waiting);
+  }
+  expect((await account(consumer)).packages).toEqual({ slots: 1, in_use: 1 });
+  expect(await estimate()).toMatchObject({ lane: "dedicated", reserved: false, concurrency: { slots: 1, in_use: 1 } });
+  const order: (string | undefined)[] = [];
+  while (order.length < asked.length) {
+    await until(() => jobs.length === 1, "the next job");
+    order.push(jobs[0]?.job.lane);
+    answer();
+  }
+  expect(order).toEqual(["public", "dedicated", "public"]);
+  expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect((await account(consumer)).packages).toEqual({ slots: 1, in_use: 0 });
 }, 20_000);
 
 it("tells a holder whose paid credits stay untouched what to do about it", async () => {

@@ -1,5 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decideHold, type HoldCommand } from "../../../../core/account/hold.ts";
+import { apply, emptyAccount } from "../../../../core/account/state.ts";
 import type { DailyRow } from "../../../../core/allotment/daily-row.ts";
 import {
   closedDays,
@@ -11,9 +13,31 @@ import {
   rowTimes,
 } from "../../../../core/allotment/epochs.ts";
 import { type AllotmentRate, allotted, stakeConcurrency } from "../../../../core/allotment/rate.ts";
+import type { JobId, KeyId } from "../../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../../core/parameters.ts";
-import type { StakeUnits } from "../../../../core/units.ts";
+import { GENESIS_PEG, type StakeUnits } from "../../../../core/units.ts";
 import { EPOCH, rowAfter } from "../../../support/daily.ts";
+import { TEST_TERMS } from "../../../support/receipts.ts";
+
+/** A job on the allotment. */
+const INCLUDED: HoldCommand = {
+  job: "job" as JobId,
+  key: { id: "key" as KeyId, models: null, budget: null },
+  lane: "included",
+  lanes: ["included"],
+  choosesProvider: false,
+  mostBasisPoints: null,
+  allowPaid: false,
+  model: "m",
+  body: "00",
+  rate: TEST_TERMS.rate,
+  promptBound: 0,
+  completion: 1_000,
+  completionDefault: 1_000,
+  choices: 1,
+  expiresAt: 3,
+  peg: GENESIS_PEG,
+};
 
 const minimum = GENESIS_PARAMETERS.minimumStakeUnits;
 const stakes = fc.array(fc.bigInt(1n, 10n ** 18n), { maxLength: 30 });
@@ -90,10 +114,40 @@ describe("however a stake is split over wallets", () => {
     fc.assert(
       fc.property(split, (parts) => {
         const apart = parts.reduce((sum, part) => sum + stakeConcurrency(part as StakeUnits, minimum), 0);
-        expect(apart).toBeLessThanOrEqual(stakeConcurrency(total(parts) as StakeUnits, minimum));
-        if (parts.every((part) => part % BigInt(minimum) === 0n)) {
-          expect(apart).toBe(stakeConcurrency(total(parts) as StakeUnits, minimum));
+        const whole = stakeConcurrency(total(parts) as StakeUnits, minimum);
+        expect(apart).toBeLessThanOrEqual(whole);
+        // Parts below the minimum carry nothing, and each of the others rounds down once.
+        const counted = eligible(parts);
+        expect(apart).toBeLessThanOrEqual(stakeConcurrency(total(counted) as StakeUnits, minimum));
+        if (counted.length === parts.length) expect(whole - apart).toBeLessThan(Math.max(1, parts.length));
+        if (parts.every((part) => part % BigInt(minimum) === 0n)) expect(apart).toBe(whole);
+      }),
+    );
+  });
+
+  it("runs at most as many jobs at once in accounts apart as in one", () => {
+    const jobsAtOnce = (stake: bigint): number => {
+      const state = emptyAccount();
+      const concurrency = stakeConcurrency(stake as StakeUnits, minimum);
+      // Never short of money, so that what stops it is the stake.
+      const lot = { kind: "allotment", backing: "usdc", granted: 10 ** 12, expiresAt: 2, concurrency } as const;
+      apply(state, { type: "credited", lot: { ...lot, id: "today" } }, 1);
+      for (;;) {
+        const job = `job ${state.order}` as JobId;
+        const decision = decideHold(state, { ...INCLUDED, job }, GENESIS_PARAMETERS, 1);
+        if (decision.type !== "held") {
+          expect(decision.refusal.code).toBe("concurrency_limit");
+          return state.holds.size;
         }
+        apply(state, { type: "held", hold: decision.hold }, 1);
+      }
+    };
+    fc.assert(
+      fc.property(split, (parts) => {
+        const apart = parts.reduce((sum, part) => sum + jobsAtOnce(part), 0);
+        const whole = jobsAtOnce(total(parts));
+        expect(apart).toBeLessThanOrEqual(whole);
+        expect(whole).toBe(Number(total(parts) / BigInt(minimum)));
       }),
     );
   });

@@ -11,7 +11,7 @@ import type { EntryRecord, KeyView } from "../../../../protocol/internal/account
 import { walkChain } from "../../../support/chain.ts";
 import { type Bank, entries, foldOf, sumOf } from "../bank.ts";
 import { ACCOUNTS } from "./steps.ts";
-import { APP_BUDGET, type World } from "./world.ts";
+import { APP_BUDGET, PACKAGE_SLOTS, type World } from "./world.ts";
 
 interface Plain {
   readonly lot: string;
@@ -46,6 +46,7 @@ export async function audit(world: World, { atRest }: { atRest: boolean }): Prom
     walkChain(chain);
     await checkBalance(world, who, chain);
     checkOnce(world, who, chain);
+    await checkSlots(world, who, chain);
     await checkKey(world, who);
     chains.push(chain);
   }
@@ -138,6 +139,23 @@ function checkOnce(world: World, who: number, chain: readonly EntryRecord[]): vo
   expect(new Set([...voided, ...expired]).size).toBe(voided.length + expired.length);
   expect(toldVoided).toEqual(expect.arrayContaining(voided));
   expect([...voided, ...expired]).toEqual(expect.arrayContaining(toldVoided));
+}
+
+/** Of the jobs that were told they have a slot, those are in it that no entry has ended. */
+async function checkSlots(world: World, who: number, chain: readonly EntryRecord[]): Promise<void> {
+  const answer = await world.bank(who).rpc.balance(world.bank(who).credentials);
+  if (!answer.ok) throw new Error(answer.refusal.code);
+  const ended = new Set(chain.map(({ body }) => (JSON.parse(body) as { job?: string }).job));
+  const open = world.jobs.filter((job) => job.who === who && !ended.has(job.job));
+  for (const { terms } of open) expect(terms.reserved && terms.lane !== "dedicated").toBe(false);
+  const lots = answer.value.lots.filter(
+    ({ kind, expiresAt }) => kind === "package" && (expiresAt ?? Date.now() + 1) > Date.now(),
+  );
+  const expected =
+    lots.length === 0
+      ? null
+      : { slots: PACKAGE_SLOTS * lots.length, inUse: open.filter((job) => job.terms.reserved).length };
+  expect(answer.value.packages).toEqual(expected);
 }
 
 /** No key has spent and reserved more than its budget. */

@@ -18,6 +18,7 @@ const RUN_MS = 5_000;
 const START = Date.UTC(2040, 0, 1, 12);
 const MUST_REACH = [
   "held public",
+  "held in a slot",
   "hold: budget_exceeded",
   "hold: invalid_api_key",
   "posted completed",

@@ -11,6 +11,8 @@ import { ACCOUNTS, type Fate, type Step, type StepOf } from "./steps.ts";
 
 /** What the key of an application may spend in a day: less than one large job. */
 export const APP_BUDGET = 60_000;
+/** Few, as lives are short: jobs beyond them may come about. */
+export const PACKAGE_SLOTS = 1;
 const CROWD = 5;
 const MOST_TRIES = 4;
 
@@ -139,7 +141,8 @@ export class World {
 
   async #credit({ who, fate, kind, backing, amount, lives }: StepOf<"credit">): Promise<void> {
     const expiresAt = lives === null ? null : Date.now() + lives;
-    const command = creditOf({ id: `c-${this.#next++}`, kind, backing, amount, expiresAt, concurrency: 2 });
+    const concurrency = kind === "package" ? PACKAGE_SLOTS : 2;
+    const command = creditOf({ id: `c-${this.#next++}`, kind, backing, amount, expiresAt, concurrency });
     const result = await this.#ask(who, fate, (bank) => bank.rpc.credit(command));
     if (result.type !== "credited") throw new Error(result.refusal.code);
     this.credits.push({ ...command, who, seq: result.seq });
@@ -159,6 +162,7 @@ export class World {
     const result = await this.#ask(who, fate, (bank) => bank.rpc.hold(request));
     this.reached.add(result.type === "held" ? `held ${result.lane}` : `hold: ${result.refusal.code}`);
     if (result.type !== "held") return;
+    if (result.lane === "dedicated") this.reached.add(result.reserved ? "held in a slot" : "held beyond the slots");
     const { job } = request;
     this.jobs.push({ job, who, app, terms: result, fence: 1, receipt: null, reversal: null, voided: false });
   }
