@@ -101,6 +101,28 @@ it("releases the hold of a lease that nobody took up, and frees its slot", async
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
 });
 
+it("serves no job whose lease lapses just while its relay prepares it", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const { consumer, provider } = await openMarket();
+  const daemon = await addDaemon(provider, { offer: { slots: 1 } });
+  const sealing = { begun: false, released: false };
+  const seal = crypto.subtle.encrypt.bind(crypto.subtle);
+  vi.spyOn(crypto.subtle, "encrypt").mockImplementationOnce(async (...args) => {
+    sealing.begun = true;
+    while (!sealing.released) await new Promise((resolve) => setTimeout(resolve, 5));
+    return await seal(...args);
+  });
+  const answer = chat(consumer.apiKey);
+  await until(() => sealing.begun, "a ticket");
+  vi.setSystemTime(Date.now() + LIMITS.leaseMs);
+  await pool().report("local/0", []);
+  await until(async () => (await supply("test-model")).free === 1, "a free slot");
+  sealing.released = true;
+  expect((await answer).status).toBe(502);
+  expect(daemon.jobs).toEqual([]);
+  expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
+});
+
 it("keeps the lease of a job that its relay runs, though the report was lost", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   const { consumer, provider } = await openMarket();
