@@ -92,6 +92,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   async #run(request: Request): Promise<Response> {
     const job = await request.json<RelayJob>();
+    const ticket = await this.#ticketOf(job);
+    // From here to the start of the stream nothing is awaited: the daemon could go meanwhile, or the lease lapse.
     const socket = this.#connections.socketOf(job.grant.daemon);
     if (socket === null) {
       // A relay that was lost has not heard its sockets close, so a pool may go on with a daemon that never came back.
@@ -100,8 +102,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       return refusal("provider_failed", "The provider has gone.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
-    if (Date.now() > job.grant.leaseUntil) return refusal("provider_failed", "The lease has lapsed.", false);
-    const stream = await this.#start(job, socket);
+    if (Date.now() >= job.grant.leaseUntil) return refusal("provider_failed", "The lease has lapsed.", false);
+    const stream = this.#start(job, ticket, socket);
     const gone = (): void => stream.cancel();
     request.signal.addEventListener("abort", gone, { once: true });
     if (request.signal.aborted) gone();
@@ -114,18 +116,13 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     await gone.catch((error: unknown) => emitError("unregister_failed", error, { job }));
   }
 
-  async #start(job: RelayJob, socket: WebSocket): Promise<JobStream> {
-    const { grant, account, hold, salt } = job;
-    const ticket = await sealTicket(this.env, {
-      job: job.job,
-      account,
-      daemon: grant.daemon,
-      fence: grant.fence,
-      model: job.model,
-      terms: grant.terms,
-      salt,
-      expiry: hold.expiresAt,
-    });
+  #ticketOf({ job, account, grant, model, hold, salt }: RelayJob): Promise<string> {
+    const { daemon, fence, terms } = grant;
+    return sealTicket(this.env, { job, account, daemon, fence, model, terms, salt, expiry: hold.expiresAt });
+  }
+
+  #start(job: RelayJob, ticket: string, socket: WebSocket): JobStream {
+    const { grant, salt } = job;
     const id = this.#nextStream;
     this.#nextStream = (this.#nextStream + 1) >>> 0;
     const stream = new JobStream(job, id, this.#hostOf(job, id, socket), Date.now());

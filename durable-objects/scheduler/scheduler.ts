@@ -187,9 +187,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   /**
-   * A lease that nobody seems to serve: not taken up in time, or unknown to its daemon's relay. A report may have been
-   * lost, so the relay is asked; a job that it does not run was left by a gateway that died in between or by a relay that
-   * was lost, and its hold is released here, before its slot.
+   * A lease that nobody seems to serve: not taken up in time, past its hold's end, or unknown to its daemon's relay. A
+   * report may have been lost, so the relay is asked; a job that it does not run was left by a gateway that died in between
+   * or by a relay that was lost, and its hold is released here, before its slot.
    */
   async #lapse(lease: Lease): Promise<void> {
     if (this.#lapsing.has(lease)) return;
@@ -200,7 +200,8 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       const running = relay !== undefined && (await this.#runs(relay, job, fence));
       // While the relay was asked, the job may have ended or moved on: then its hold is no longer this lease's to release.
       if (this.#pool.lease(job) !== lease || this.#waiters.has(job)) return;
-      if (running && Date.now() < lease.expiresAt) return this.#pool.running(lease, Date.now());
+      // A relay ends what it runs before the hold does, but its timers may be late: until it says so the slot is taken.
+      if (running) return this.#pool.running(lease, Date.now());
       await this.#void(account, job, "lease_lapsed", fence);
       this.#pool.ended(job, fence, null, Date.now());
       this.#pump();

@@ -88,3 +88,15 @@ it("charges nothing for a job whose second attempt was given out as its lease la
   ]);
   expect(jobs.all).toHaveLength(1);
 });
+
+it("sells no slot again at the end of a hold before the relay, whose timers are late, has ended the job", async () => {
+  const { jobs } = await play(clock, [
+    { do: "call", consumer: 0, stream: false, cap: 60, choices: 1, hurry: true },
+    { do: "call", consumer: 0, stream: false, cap: 60, choices: 1, hurry: true },
+    { do: "call", consumer: 0, stream: false, cap: 60, choices: 1 },
+    // It comes to the pool when time has passed, and lets it look at its leases before the relays look at their jobs.
+    { do: "call", consumer: 0, stream: false, cap: 60, choices: 1, hurry: true },
+    { do: "pass", ms: 900_000, hurry: true },
+  ]);
+  expect(jobs.all).toHaveLength(4);
+});

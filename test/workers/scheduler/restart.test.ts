@@ -1,7 +1,8 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
-import { LIMITS } from "../../../core/limits.ts";
+import { HOLD_GRACE_MS, HOLD_SLA_MS, LIMITS } from "../../../core/limits.ts";
+import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { ScriptedJob } from "../../support/scripted-daemon.ts";
 import {
   addDaemon,
@@ -16,6 +17,9 @@ import {
   until,
 } from "../job/network.ts";
 import { acquireAlone } from "./support.ts";
+
+/** The life of a hold. */
+const HOLD_MS = GENESIS_PARAMETERS.queueLimitMs + HOLD_SLA_MS + HOLD_GRACE_MS;
 
 const pool = () => env.SCHEDULER.getByName("local/test-model");
 
@@ -97,6 +101,28 @@ it("releases the hold of a lease that nobody took up, and frees its slot", async
   expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
 });
 
+it("serves no job whose lease lapses just while its relay prepares it", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const { consumer, provider } = await openMarket();
+  const daemon = await addDaemon(provider, { offer: { slots: 1 } });
+  const sealing = { begun: false, released: false };
+  const seal = crypto.subtle.encrypt.bind(crypto.subtle);
+  vi.spyOn(crypto.subtle, "encrypt").mockImplementationOnce(async (...args) => {
+    sealing.begun = true;
+    while (!sealing.released) await new Promise((resolve) => setTimeout(resolve, 5));
+    return await seal(...args);
+  });
+  const answer = chat(consumer.apiKey);
+  await until(() => sealing.begun, "a ticket");
+  vi.setSystemTime(Date.now() + LIMITS.leaseMs);
+  await pool().report("local/0", []);
+  await until(async () => (await supply("test-model")).free === 1, "a free slot");
+  sealing.released = true;
+  expect((await answer).status).toBe(502);
+  expect(daemon.jobs).toEqual([]);
+  expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
+});
+
 it("keeps the lease of a job that its relay runs, though the report was lost", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   const { consumer, provider } = await openMarket();
@@ -112,6 +138,23 @@ it("keeps the lease of a job that its relay runs, though the report was lost", a
   gates[0]?.();
   expect((await answer).status).toBe(200);
   expect(await receiptsOf(consumer)).toMatchObject([{ outcome: "completed" }]);
+});
+
+it("keeps the slot of a job that its relay still has at the hold's end, until the relay has ended it", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const { consumer, provider } = await openMarket();
+  const daemon = await addDaemon(provider, { offer: { slots: 1 }, onJob: () => {} });
+  const answer = chat(consumer.apiKey);
+  await until(() => daemon.jobs.length === 1);
+  // The clock leaps over the hold's end, while the relay's timer for the daemon's silence has a second to go.
+  vi.setSystemTime(Date.now() + HOLD_MS);
+  await pool().report("local/0", []);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(await supply("test-model")).toMatchObject({ free: 0 });
+  await until(async () => (await supply("test-model")).free === 1, "a free slot");
+  expect(daemon.received).toContainEqual({ type: "cancel", stream: daemon.jobs[0]?.job.stream });
+  expect((await answer).status).toBe(502);
+  expect(await balance(consumer.apiKey)).toEqual({ available: STARTER, held: 0 });
 });
 
 it("serves an account that floods the pool every second time while another one waits", async () => {
