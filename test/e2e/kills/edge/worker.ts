@@ -37,7 +37,7 @@ export function mortal<T extends Class>(name: string, base: T): T {
     if (UNWATCHED.has(method)) continue;
     const wrapped: Method = function (...args) {
       const what = `${name}.${method}${detailOf(method, args)}`;
-      return between(`${what}: begins`, () => Reflect.apply(value, this, args) as unknown, `${what}: ends`);
+      return between(`${what}: begins`, () => Reflect.apply(value, this, args), `${what}: ends`);
     };
     Reflect.defineProperty(base.prototype, method, { value: wrapped, configurable: true, writable: true });
   }
