@@ -2,7 +2,6 @@
 
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import { LIMITS } from "../../core/limits.ts";
 import {
   adminDepositPage,
   resolutionId,
@@ -11,12 +10,11 @@ import {
 } from "../../protocol/network/deposit-resolutions.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { callJson } from "../network/api.ts";
-import type { Settings } from "../network/settings.ts";
+import { readPages } from "../network/pages.ts";
 import { table } from "../output/tables.ts";
 import { type AdminFlags, adminSettingsOf, type Context } from "./context.ts";
 
 type Resolution = z.infer<typeof resolutionShape>;
-type Page<T> = { readonly data: T[]; readonly next: string | null };
 
 const DEPOSITS = "/api/v1/admin/deposits";
 const RESOLUTIONS = "/api/v1/admin/deposit-resolutions";
@@ -36,7 +34,7 @@ export interface ApproveFlags extends AdminFlags {
 
 export async function listDeposits(context: Context, flags: StateFlags): Promise<ExitCode> {
   const { terminal } = context;
-  const all = await readAll(await adminSettingsOf(context, flags), DEPOSITS, adminDepositPage, flags.state);
+  const all = await readPages(await adminSettingsOf(context, flags), DEPOSITS, adminDepositPage, flags.state);
   if (flags.json === true) for (const one of all) terminal.out(JSON.stringify(one));
   else if (all.length === 0) terminal.err("There are no deposits.");
   else {
@@ -57,7 +55,7 @@ export async function listDeposits(context: Context, flags: StateFlags): Promise
 
 export async function listResolutions(context: Context, flags: StateFlags): Promise<ExitCode> {
   const { terminal } = context;
-  const all = await readAll(await adminSettingsOf(context, flags), RESOLUTIONS, resolutionPage, flags.state);
+  const all = await readPages(await adminSettingsOf(context, flags), RESOLUTIONS, resolutionPage, flags.state);
   if (flags.json === true) for (const one of all) terminal.out(JSON.stringify(one));
   else if (all.length === 0) terminal.err("There are no proposals.");
   else {
@@ -77,26 +75,6 @@ export async function listResolutions(context: Context, flags: StateFlags): Prom
     );
   }
   return EXIT.ok;
-}
-
-async function readAll<T>(
-  settings: Settings,
-  path: string,
-  shape: z.ZodType<Page<T>>,
-  state: string | undefined,
-): Promise<T[]> {
-  const all: T[] = [];
-  for (let cursor: string | null = ""; cursor !== null; ) {
-    const query: URLSearchParams = new URLSearchParams({
-      limit: String(LIMITS.maxPageRows),
-      ...(state === undefined ? {} : { state }),
-      ...(cursor === "" ? {} : { cursor }),
-    });
-    const page: Page<T> = await callJson(settings, `${path}?${query.toString()}`, shape);
-    all.push(...page.data);
-    cursor = page.next;
-  }
-  return all;
 }
 
 /** What may become of a deposit in suspense. */

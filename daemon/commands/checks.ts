@@ -1,10 +1,9 @@
 /** `tollmill admin checks`: the checks that daemons failed, and what was taken back for it. */
 
 import type { z } from "zod";
-import { LIMITS } from "../../core/limits.ts";
 import { checkPage, type failedCheck as failedCheckShape } from "../../protocol/network/checks.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
-import { callJson } from "../network/api.ts";
+import { readPages } from "../network/pages.ts";
 import { table } from "../output/tables.ts";
 import { type AdminFlags, adminSettingsOf, type Context } from "./context.ts";
 
@@ -17,13 +16,8 @@ export interface ChecksFlags extends AdminFlags {
 export async function listChecks(context: Context, flags: ChecksFlags): Promise<ExitCode> {
   const { terminal } = context;
   const settings = await adminSettingsOf(context, flags);
-  const all: FailedCheck[] = [];
-  for (let cursor: string | null = ""; cursor !== null; ) {
-    const query: string = `limit=${LIMITS.maxPageRows}${cursor === "" ? "" : `&cursor=${cursor}`}`;
-    const page: z.infer<typeof checkPage> = await callJson(settings, `/api/v1/admin/checks?${query}`, checkPage);
-    all.push(...page.data.filter(({ state }) => flags.open !== true || state !== "done"));
-    cursor = page.next;
-  }
+  const found = await readPages(settings, "/api/v1/admin/checks", checkPage);
+  const all = found.filter(({ state }) => flags.open !== true || state !== "done");
   if (flags.json === true) {
     for (const check of all) terminal.out(JSON.stringify(check));
     return EXIT.ok;

@@ -3,11 +3,10 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { isId128 } from "../../core/ids.ts";
-import { LIMITS } from "../../core/limits.ts";
 import { reversalId, reversalPage, reversal as reversalShape } from "../../protocol/network/reversals.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { callJson } from "../network/api.ts";
-import type { Settings } from "../network/settings.ts";
+import { readPages } from "../network/pages.ts";
 import { table } from "../output/tables.ts";
 import { type AdminFlags, adminSettingsOf, type Context } from "./context.ts";
 
@@ -30,7 +29,7 @@ export interface ApproveFlags extends AdminFlags {
 
 export async function listReversals(context: Context, flags: ListFlags): Promise<ExitCode> {
   const { terminal } = context;
-  const all = await readAll(await adminSettingsOf(context, flags), flags.state);
+  const all = await readPages(await adminSettingsOf(context, flags), PATH, reversalPage, flags.state);
   if (flags.json === true) {
     for (const reversal of all) terminal.out(JSON.stringify(reversal));
     return EXIT.ok;
@@ -52,21 +51,6 @@ export async function listReversals(context: Context, flags: ListFlags): Promise
   const head = ["id", "proposed (UTC)", "state", "credits", "by", "decided by", "job", "reason"];
   terminal.out(table(head, rows, ["credits"]));
   return EXIT.ok;
-}
-
-async function readAll(settings: Settings, state: string | undefined): Promise<Reversal[]> {
-  const all: Reversal[] = [];
-  for (let cursor: string | null = ""; cursor !== null; ) {
-    const query: URLSearchParams = new URLSearchParams({
-      limit: String(LIMITS.maxPageRows),
-      ...(state === undefined ? {} : { state }),
-      ...(cursor === "" ? {} : { cursor }),
-    });
-    const page: z.infer<typeof reversalPage> = await callJson(settings, `${PATH}?${query.toString()}`, reversalPage);
-    all.push(...page.data);
-    cursor = page.next;
-  }
-  return all;
 }
 
 export async function proposeReversal(

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
 import { accountId, clientId } from "../ids.ts";
 import { personText, queryLimit, time } from "./common.ts";
+import { decision } from "./decision.ts";
 import { PAYMENT_STATES, payment } from "./deposits.ts";
 
 export const RESOLUTION_STATES = ["proposed", "approved", "done", "refused", "declined", "expired"] as const;
@@ -40,8 +41,6 @@ export const proposeResolution = z.discriminatedUnion("action", [
   z.strictObject({ action: z.literal("keep"), ...proposal }),
 ]);
 
-const operator = z.string().nullable().meta({ example: null });
-
 export const resolution = z.object({
   id: resolutionId,
   deposit: z.string().meta({ example: "1uPYvJZ0zXkq3pYt8mC2Qa" }),
@@ -58,13 +57,7 @@ export const resolution = z.object({
       "carried out, and `done` or `refused`; or `declined`.",
     example: "proposed",
   }),
-  proposed_by: z.string().meta({ description: "An operator's name.", example: "alice" }),
-  proposed_at: time,
-  expires_at: time,
-  approved_by: operator,
-  approved_at: time.nullable(),
-  declined_by: operator,
-  declined_at: time.nullable(),
+  ...decision,
   outcome: z.string().nullable().meta({ description: "The code of what stood against it.", example: null }),
 });
 

@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
 import { accountId, clientId, jobId } from "../ids.ts";
-import { credits, personText, queryLimit, time, usd } from "./common.ts";
+import { credits, personText, queryLimit, usd } from "./common.ts";
+import { decision } from "./decision.ts";
 
 export const REVERSAL_STATES = ["proposed", "approved", "reversed", "refused", "declined", "expired"] as const;
 
@@ -22,8 +23,6 @@ export const proposeReversal = z.strictObject({
   }),
 });
 
-const operator = z.string().nullable().meta({ example: null });
-
 export const reversal = z.object({
   id: reversalId,
   account: accountId,
@@ -37,13 +36,7 @@ export const reversal = z.object({
       "account has answered, and `reversed` or `refused`; or `declined`.",
     example: "proposed",
   }),
-  proposed_by: z.string().meta({ description: "An operator's name.", example: "alice" }),
-  proposed_at: time,
-  expires_at: time,
-  approved_by: operator,
-  approved_at: time.nullable(),
-  declined_by: operator,
-  declined_at: time.nullable(),
+  ...decision,
   seq: z.int().nullable().meta({ description: "The reversal's entry in the account's ledger.", example: null }),
   outcome: z
     .string()
