@@ -5,6 +5,7 @@
 
 import { row } from "./error-row.ts";
 import { SIGN_IN_ERRORS } from "./sign-in-errors.ts";
+import { X402_ERRORS } from "./x402-errors.ts";
 
 const BAD = "invalid_request_error";
 
@@ -254,6 +255,7 @@ export const ERRORS = {
   invite_limit: row(409, "conflict_error", "The account has as many open invites as it may.", "Revoke one first."),
 
   ...SIGN_IN_ERRORS,
+  ...X402_ERRORS,
 
   // Supply.
   no_provider: row(

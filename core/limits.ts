@@ -187,6 +187,26 @@ export const LIMITS = {
   solanaCallMs: 10 * SECOND_MS,
   solanaAttempts: 4,
   solanaFirstDelayMs: 250,
+  /** How long a payment that a 402 asks for may be sent (docs/x402.md): agents pay at once, people look first. */
+  x402ChallengeMs: 10 * MINUTE_MS,
+  /** A payment is final after some 13 s on Solana's mainnet. A call waits for it so long, and then its client asks again. */
+  x402WaitMs: 60 * SECOND_MS,
+  x402PollMs: 500,
+  /** Looks at a payment between two sendings of the same bytes: leaders drop some. */
+  x402LooksPerSend: 4,
+  /** A header of it has a transaction of 1,232 bytes, in base64 twice, and what it was asked for. */
+  x402HeaderCharacters: 16_384,
+  /** What the network pays for a payment beyond its two signatures, in lamports: some 0.2 cents at $200 for a SOL. */
+  x402PriorityLamports: 10_000,
+  /** A payment takes some 15,000 compute units; wallets ask for more. */
+  x402ComputeUnits: 200_000,
+  /** Payments of one account that are under way or have failed within an hour: each of them costs the network a fee. */
+  x402OpenPayments: 8,
+  x402OpenMs: 60 * MINUTE_MS,
+  /** Payments under way that one scan looks after. */
+  x402Due: 50,
+  /** A blockhash is taken for so many blocks. */
+  x402BlockhashBlocks: 150,
   /** A proposal of what becomes of a deposit waits this long for a second operator. */
   depositProposalMs: 7 * DAY_MS,
   /** Receipts that an account re-emits in one alarm. */

@@ -33,9 +33,10 @@ export async function listIntents(
   return rows.orderBy(desc(created_at), desc(id)).limit(Math.min(limit, LIMITS.maxPageRows)).all();
 }
 
-/** How many intents of an account have not ended. */
+/** How many links of an account have not ended. */
 export async function countOpenIntents(db: D1Database, account: AccountId, now: number): Promise<number> {
-  const isOpen = and(eq(depositIntents.account, account), gt(depositIntents.expires_at, now));
+  const { expires_at, via } = depositIntents;
+  const isOpen = and(eq(depositIntents.account, account), gt(expires_at, now), eq(via, "link"));
   return (await open(db).select({ open: count() }).from(depositIntents).where(isOpen).get())?.open ?? 0;
 }
 
@@ -45,9 +46,10 @@ export async function intentsByReference(db: D1Database, keys: readonly string[]
   return open(db).select().from(depositIntents).where(isOne).all();
 }
 
-/** Intents that may be paid still, those first that were not looked at for longest. */
+/** Intents that may be paid by a link still, those first that were not looked at for longest. */
 export async function dueIntents(db: D1Database, now: number, limit: number): Promise<IntentRow[]> {
-  const mayBePaid = gt(depositIntents.expires_at, now - LIMITS.depositLateMs);
+  const { expires_at, via } = depositIntents;
+  const mayBePaid = and(gt(expires_at, now - LIMITS.depositLateMs), eq(via, "link"));
   const rows = open(db).select().from(depositIntents).where(mayBePaid);
   return rows.orderBy(asc(depositIntents.checked_at)).limit(limit).all();
 }

@@ -13,3 +13,4 @@ export * from "./schema/network.ts";
 export * from "./schema/reversals.ts";
 export * from "./schema/sign-in.ts";
 export * from "./schema/stake.ts";
+export * from "./schema/x402.ts";

@@ -25,6 +25,8 @@ const EXPOSED = [
   "x-credits-refresh",
   "x-queue-ms",
   "x-should-retry",
+  "payment-required",
+  "payment-response",
   "retry-after",
   "ratelimit",
   "ratelimit-policy",

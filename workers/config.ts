@@ -1,5 +1,7 @@
 /** The environment, read once per isolate and narrowed: nothing behind this file sees a raw variable. */
 
+import { ed25519 } from "@noble/curves/ed25519.js";
+import { base58 } from "@scure/base";
 import { type Parameters, parseParameters } from "../core/parameters.ts";
 import { hexToBytes } from "../core/receipt/canonical.ts";
 import { REGION } from "../protocol/internal/names.ts";
@@ -32,6 +34,16 @@ export interface SolanaConfig {
   readonly usdcMint: string;
   /** The mint of the token that is staked. */
   readonly stakeMint: string;
+  /** How payments are taken that come with a call; null for a network that takes none. */
+  readonly x402: X402Config | null;
+}
+
+export interface X402Config {
+  /** The chain by CAIP-2. */
+  readonly network: string;
+  /** Who pays Solana's fees for such payments: its address, and the seed of its key. */
+  readonly feePayer: string;
+  readonly feePayerSeed: Uint8Array;
 }
 
 /** A variable that is missing or malformed; its message says which one and how to set it. */
@@ -40,10 +52,14 @@ export class ConfigError extends Error {
 }
 
 /**
- * Not in wrangler.toml: changes to the parameters for tests and private networks, as there the rules' own values hold; and a
- * Solana node, whose URL is a secret.
+ * Not in wrangler.toml: changes to the parameters for tests and private networks, as there the rules' own values hold; and
+ * secrets that a network may do without.
  */
-type Settings = Env & { readonly TOLLMILL_PARAMETERS?: string; readonly SOLANA_RPC_URL?: string };
+type Settings = Env & {
+  readonly TOLLMILL_PARAMETERS?: string;
+  readonly SOLANA_RPC_URL?: string;
+  readonly X402_FEE_PAYER_SEED?: string;
+};
 
 const MAX_SHARDS = 1_024;
 
@@ -96,7 +112,8 @@ function readOperators(value: unknown): readonly Operator[] {
   }
 }
 
-function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT, STAKE_MINT }: Settings): SolanaConfig | null {
+function solana(env: Settings): SolanaConfig | null {
+  const { SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT, STAKE_MINT } = env;
   if (rpc === undefined || rpc === "") return null;
   const url = URL.canParse(rpc) ? new URL(rpc) : null;
   return {
@@ -105,7 +122,27 @@ function solana({ SOLANA_RPC_URL: rpc, TREASURY_ADDRESS, USDC_MINT, STAKE_MINT }
     treasury: address("TREASURY_ADDRESS", TREASURY_ADDRESS),
     usdcMint: address("USDC_MINT", USDC_MINT),
     stakeMint: address("STAKE_MINT", STAKE_MINT),
+    x402: x402(env),
   };
+}
+
+/** Chains by CAIP-2: the first 32 characters of their genesis hashes. Clients know no local one (docs/decisions/0041). */
+const CAIP2: Readonly<Record<string, string>> = {
+  mainnet: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+  devnet: "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+  testnet: "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z",
+  localnet: "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+};
+
+function x402({ X402_FEE_PAYER_SEED: seed, TREASURY_ADDRESS, SOLANA_CHAIN }: Settings): X402Config | null {
+  if (seed === undefined || seed === "") return null;
+  const form = /^[0-9a-f]{64}$/;
+  const feePayerSeed = hexToBytes(secret("X402_FEE_PAYER_SEED", seed, form, "64 hex digits (openssl rand -hex 32)"));
+  const feePayer = base58.encode(ed25519.getPublicKey(feePayerSeed));
+  if (feePayer === TREASURY_ADDRESS) {
+    throw new ConfigError("The secret X402_FEE_PAYER_SEED must not be the treasury's: it signs what others write.");
+  }
+  return { network: CAIP2[SOLANA_CHAIN] ?? "", feePayer, feePayerSeed };
 }
 
 function address(name: string, value: string): string {

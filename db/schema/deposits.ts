@@ -23,12 +23,14 @@ export const depositIntents = sqliteTable(
     included: integer().$type<NanoUsd>(),
     slots: integer(),
     valid_ms: integer(),
-    /** A public key whose secret nobody has, in base58. */
+    /** A public key whose secret nobody has, in base58. A payment that came with a call names it in its memo. */
     reference: text().notNull(),
     created_at: integer().notNull(),
     expires_at: integer().notNull(),
     /** When its reference was last looked at. */
     checked_at: integer().notNull(),
+    /** Whether whoever pays was given a link, or has come with a payment (db/schema/x402.ts). */
+    via: text().$type<"link" | "x402">().notNull().default("link"),
   },
   (table) => [
     primaryKey({ columns: [table.account, table.id] }),

@@ -22,6 +22,10 @@ function localOnlyAddress(name: string): Address {
 export const FAUCET = localOnlyAddress("faucet");
 /** Where the local network's deposits are paid to. */
 export const TREASURY = localOnlyAddress("treasury");
+/** Pays Solana's fees of payments that come with a call. */
+export const X402_FEE_PAYER = localOnlyAddress("x402 fee payer");
+/** As the edge is given it, in hex. */
+export const X402_FEE_PAYER_SEED = Buffer.from(localOnlySeed("x402 fee payer")).toString("hex");
 export const USDC_MINT = localOnlyAddress("USDC mint");
 export const ONE_MINT = localOnlyAddress("ONE mint");
 export const SOL_DECIMALS = 9;

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { X402_FEE_PAYER_SEED } from "../chain/mints.ts";
 import { type Started, start, waitUntil } from "./processes.ts";
 import { edgeSecrets, type Secrets, writePrivate } from "./state.ts";
 
@@ -66,8 +67,12 @@ export async function startEdge({ root, folder, port, secrets, solanaRpc, onStar
   );
   const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const state = ["--persist-to", join(folder, "state"), "--env-file", envFile];
-  // Of the file wrangler takes no more than the secrets that the configuration requires. This URL carries no key.
-  const solana = solanaRpc === null ? [] : ["--var", `SOLANA_RPC_URL:${solanaRpc}`];
+  // Of the file wrangler takes no more than the secrets that the configuration requires. This URL carries no key, and everybody
+  // can read that seed.
+  const solana =
+    solanaRpc === null
+      ? []
+      : ["--var", `SOLANA_RPC_URL:${solanaRpc}`, "--var", `X402_FEE_PAYER_SEED:${X402_FEE_PAYER_SEED}`];
   const output = ["--show-interactive-dev-session", "false", "--log-level", "log"];
   const args = [wrangler(root), "dev", ...address, ...state, ...solana, ...output];
   const edge = start("The edge", args, {

@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { DEPOSIT_REASONS } from "../../core/deposits/judge.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { PACKAGE_IDS } from "../../core/packages.ts";
+import { PACKAGE_IDS, type Package } from "../../core/packages.ts";
+import { DAY_MS } from "../../core/time.ts";
 import { formatUsd, type NanoUsd, nanoUsd } from "../../core/units.ts";
 import { clientId } from "../ids.ts";
 import { queryLimit, time, usd, usdInput } from "./common.ts";
@@ -19,6 +20,25 @@ export const packageOffer = z.object({
   queue_p95_ms: z.int().meta({ description: "What 95 of 100 of the jobs in its slots wait at most.", example: 2_000 }),
   valid_days: z.int().meta({ example: 30 }),
 });
+
+/** A package as its buyers see it. */
+export function shownPackage({
+  id,
+  price,
+  included,
+  slots,
+  queueP95Ms,
+  validMs,
+}: Package): z.infer<typeof packageOffer> {
+  return {
+    id,
+    price_usd: formatUsd(price),
+    included_usd: formatUsd(included),
+    slots,
+    queue_p95_ms: queueP95Ms,
+    valid_days: validMs / DAY_MS,
+  };
+}
 
 export const packageList = z.object({ data: z.array(packageOffer) });
 

@@ -8,6 +8,8 @@ import type { SoftStop } from "../../core/account/hold.ts";
 import type { Refusal } from "../../core/errors.ts";
 import { formatCredits } from "../../core/units.ts";
 import { credits } from "../network/common.ts";
+import { packageOffer } from "../network/deposits.ts";
+import { paymentRequired } from "../x402/messages.ts";
 
 export const softStop = z.object({
   balance: credits.meta({ description: "What could pay for it now.", example: "20.000" }),
@@ -20,23 +22,27 @@ export const softStop = z.object({
   refresh_at: z
     .string()
     .meta({ description: "When credits refresh next (RFC 3339).", example: "2026-11-26T00:00:00Z" }),
-  packages: z.array(z.record(z.string(), z.unknown())).meta({ description: "The packages on offer.", example: [] }),
-  x402: z
-    .record(z.string(), z.unknown())
-    .nullable()
-    .meta({ description: "How to pay for it at once; null where the network takes no deposits.", example: null }),
+  packages: z
+    .array(packageOffer)
+    .meta({ description: "The packages on offer; none where the network takes no deposits.", example: [] }),
+  x402: paymentRequired.nullable().meta({
+    description:
+      "How to pay for it at once, as in the header PAYMENT-REQUIRED; null where the network takes no such payments.",
+    example: null,
+  }),
 });
 
+export type Offers = Pick<z.infer<typeof softStop>, "packages" | "x402">;
+
 /** An account's refusal with all that a screen shows. `refreshAt` is RFC 3339. */
-export function softStopRefusal(refusal: Refusal, stop: SoftStop, refreshAt: string): Refusal {
+export function softStopRefusal(refusal: Refusal, stop: SoftStop, refreshAt: string, offers: Offers): Refusal {
   const metadata: z.infer<typeof softStop> = {
     balance: formatCredits(stop.balance),
     required: formatCredits(stop.required),
     shortfall: formatCredits(stop.shortfall),
     unused_paid: formatCredits(stop.unused),
     refresh_at: refreshAt,
-    packages: [],
-    x402: null,
+    ...offers,
   };
   return { ...refusal, metadata };
 }

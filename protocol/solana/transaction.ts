@@ -24,6 +24,8 @@ export interface ChainTransaction {
   readonly failed: boolean;
   /** Every account that it names, those of lookup tables too. */
   readonly keys: readonly string[];
+  /** What its memos say, in their order. */
+  readonly memos: readonly string[];
   /** In the order in which they ran: each is followed by those that its program called. */
   readonly instructions: readonly ChainInstruction[];
   readonly balances: readonly TokenBalance[];

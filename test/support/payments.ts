@@ -27,6 +27,7 @@ export interface Payment {
   readonly transfers?: readonly { readonly units: bigint; readonly references?: readonly string[] }[];
   /** References beside all transfers. */
   readonly references?: readonly string[];
+  readonly memo?: string;
   readonly failed?: boolean;
   /** Pays another coin. */
   readonly wrongMint?: boolean;
@@ -53,7 +54,8 @@ export function transactionOf(payment: Payment): ChainTransaction {
   ];
   const named = transfers.flatMap(({ references: own = [] }) => own);
   const keys = [PAYER, PAYERS_TOKENS, to, ...named, ...references];
-  return { signature, slot, at, failed, keys, instructions, balances };
+  const memos = payment.memo === undefined ? [] : [payment.memo];
+  return { signature, slot, at, failed, keys, memos, instructions, balances };
 }
 
 function transfer(source: string, destination: string, units: bigint, references: readonly string[]): ChainInstruction {

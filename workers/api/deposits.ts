@@ -5,8 +5,6 @@ import type { Scope } from "../../core/account/scopes.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { PACKAGES } from "../../core/packages.ts";
-import { DAY_MS } from "../../core/time.ts";
-import { formatUsd } from "../../core/units.ts";
 import { getIntent, listIntents } from "../../db/deposit-intents.ts";
 import { depositsOfIntents, depositsWithoutIntent } from "../../db/deposits.ts";
 import { emit } from "../../durable-objects/shared/events.ts";
@@ -19,6 +17,7 @@ import {
   depositQuery,
   deposit as depositShape,
   packageList,
+  shownPackage,
 } from "../../protocol/network/deposits.ts";
 import { configOf } from "../config.ts";
 import { askToPay, shownIntent, shownPayment } from "../deposits/intents.ts";
@@ -85,14 +84,7 @@ const getOneDeposit = createRoute({
 export const deposits = newApi();
 
 deposits.openapi(getPackages, (c) => {
-  const data = Object.values(PACKAGES).map(({ id, price, included, slots, queueP95Ms, validMs }) => ({
-    id,
-    price_usd: formatUsd(price),
-    included_usd: formatUsd(included),
-    slots,
-    queue_p95_ms: queueP95Ms,
-    valid_days: validMs / DAY_MS,
-  }));
+  const data = Object.values(PACKAGES).map(shownPackage);
   c.header("cache-control", "public, max-age=60");
   return c.json({ data }, 200);
 });

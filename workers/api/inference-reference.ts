@@ -98,6 +98,17 @@ const idempotencyKey = z
     example: "0d7c9b6e-3f1a-4c52-9d8e-2b7a6f5e4d3c",
   });
 
+const paymentSignature = z
+  .string()
+  .max(LIMITS.x402HeaderCharacters)
+  .meta({
+    description:
+      "A payment of x402 version 2 for what a 402 has offered: base64 of JSON, as x402's clients write it. It is final and " +
+      "credited before the call goes on. The same payment is taken once, however often it comes.",
+  });
+
+const paymentHeader = (description: string) => ({ description, schema: { type: "string" as const } });
+
 const EXAMPLE = { model: "tiny-miller", messages: [{ role: "user", content: "What is a receipt?" }], stream: true };
 
 /** Adds the calls under /v1 to a registry. */
@@ -122,12 +133,16 @@ export function describeInference(registry: Registry): void {
       "reserved before the job is queued; what was used is charged, and the last chunk's `usage` (or the body's) says how much. " +
       "An `Idempotency-Key` keeps a repetition from being charged twice.",
     request: {
-      headers: z.object({ "idempotency-key": idempotencyKey.optional() }),
+      headers: z.object({
+        "idempotency-key": idempotencyKey.optional(),
+        "payment-signature": paymentSignature.optional(),
+      }),
       body: { required: true, content: { "application/json": { schema: request, example: EXAMPLE } } },
     },
     responses: {
       200: {
         description: "The answer: one object, or with `stream` an event stream of chunks that ends with `[DONE]`.",
+        headers: { "payment-response": paymentHeader("How the call's payment went (x402), where it came with one.") },
         content: {
           "application/json": { schema: named("ChatCompletion", completion) },
           "text/event-stream": { schema: named("ChatCompletionChunk", chunk) },
@@ -136,7 +151,12 @@ export function describeInference(registry: Registry): void {
       402: {
         description:
           "The soft stop: the balance does not cover the request, and `metadata` has what a screen for it shows. A stream that " +
-          "has begun carries the same error in its last event. A key whose own budget is spent gets `budget_exceeded`.",
+          "has begun carries the same error in its last event. A key whose own budget is spent gets `budget_exceeded`. A " +
+          "payment that is refused, or not final yet, gets a code that begins with `payment_`.",
+        headers: {
+          "payment-required": paymentHeader("`metadata.x402` in base64, where the network takes payments with a call."),
+          "payment-response": paymentHeader("Why the call's payment was not taken, or that it is under way."),
+        },
         content: { "application/json": { schema: z.union([named("SoftStop", softStopError), openAiError]) } },
       },
       ...problems,

@@ -10,7 +10,12 @@ import { onAccount } from "../objects.ts";
 
 /** Credits what was seen and is due, also what an earlier call has left half done. One that fails leaves the others alone. */
 export async function creditDue(env: Env): Promise<void> {
-  for (const deposit of await dueDeposits(env.DB, LIMITS.depositsDue)) {
+  await creditEach(env, await dueDeposits(env.DB, LIMITS.depositsDue));
+}
+
+/** Credits those of some deposits that are due. */
+export async function creditEach(env: Env, deposits: readonly DepositRow[]): Promise<void> {
+  for (const deposit of deposits.filter(({ state }) => state === "seen")) {
     try {
       await creditSeen(env, deposit);
     } catch (error) {

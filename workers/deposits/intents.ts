@@ -58,6 +58,7 @@ function newIntent(account: AccountId, id: string, wish: Wish, now: number): Int
     created_at: now,
     expires_at: now + LIMITS.depositIntentMs,
     checked_at: 0,
+    via: "link",
   };
 }
 

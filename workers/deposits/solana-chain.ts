@@ -22,12 +22,18 @@ export function treasuryOf(owner: string, mint: string): Treasury {
   return { owner, mint, tokenAccount: tokenAccount.toBase58() };
 }
 
+/** A node, and how a call of it is repeated. */
+export interface Node {
+  readonly connection: Connection;
+  readonly persist: <T>(call: () => Promise<T>) => Promise<T>;
+}
+
 /** Connects to a node. `send` is the fetch to use, and `firstDelayMs` how long a failed call waits the first time. */
-export function solanaChain(
+export function solanaNode(
   url: string,
   send: typeof fetch = (input, init) => fetch(input, init),
   firstDelayMs: number = LIMITS.solanaFirstDelayMs,
-): Chain {
+): Node {
   const connection = new Connection(url, {
     commitment: "finalized",
     disableRetryOnRateLimit: true,
@@ -46,6 +52,11 @@ export function solanaChain(
       jitter: "full",
       retry: (error: unknown) => !HOPELESS.has((error as { code?: unknown }).code),
     });
+  return { connection, persist };
+}
+
+/** What deposits ask of a node. */
+export function solanaChain({ connection, persist }: Node): Chain {
   return {
     genesis: () => persist(() => connection.getGenesisHash()),
     signatures: (address, page) => persist(() => signatures(connection, address, page)),
@@ -83,6 +94,7 @@ function shaped(signature: string, found: ParsedTransactionWithMeta, meta: Meta)
     at: found.blockTime == null ? null : found.blockTime * 1_000,
     failed: meta.err !== null,
     keys,
+    memos: instructions.flatMap(memoOf),
     instructions: instructions.map(shapedInstruction),
     balances: balancesOf(meta, keys),
   };
@@ -93,6 +105,11 @@ function shapedInstruction(instruction: object): ChainInstruction {
   // A memo's parsed form is its text.
   const { type, info } = (typeof parsed === "object" ? (parsed ?? {}) : {}) as { type?: string; info?: object };
   return { program: program ?? null, type: type ?? null, info: { ...info } };
+}
+
+function memoOf(instruction: object): string[] {
+  const { program, parsed } = instruction as { program?: string; parsed?: unknown };
+  return program === "spl-memo" && typeof parsed === "string" ? [parsed] : [];
 }
 
 function balancesOf({ preTokenBalances, postTokenBalances }: Meta, keys: readonly string[]): TokenBalance[] {

@@ -26,7 +26,7 @@ export async function takeTransaction(
   const transaction = await chain.transaction(signature);
   const reading = readArrivals(transaction, treasury);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const intents = await intentsByReference(db, transaction.keys);
+    const intents = await intentsByReference(db, [...transaction.keys, ...transaction.memos]);
     const rows = await rowsOf(db, transaction, reading, treasury, intents, now);
     const { slot, at } = transaction;
     const { received, sent } = reading;

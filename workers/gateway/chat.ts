@@ -2,9 +2,10 @@
 
 import type { Context } from "hono";
 import { type Refusal, refuse } from "../../core/errors.ts";
-import { type JobId, sliceOf } from "../../core/ids.ts";
+import { type AccountId, type JobId, sliceOf } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { PACKAGES } from "../../core/packages.ts";
 import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
@@ -12,14 +13,18 @@ import { sha256Hex } from "../../durable-objects/shared/hash.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
+import { shownPackage } from "../../protocol/network/deposits.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
-import { softStopRefusal } from "../../protocol/openai/soft-stop.ts";
+import { type Offers, softStopRefusal } from "../../protocol/openai/soft-stop.ts";
 import { STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
+import { encodeHeader } from "../../protocol/x402/messages.ts";
 import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
 import { onAccount, onScheduler, onSlice } from "../objects.ts";
+import { paymentRequired } from "../x402/offer.ts";
+import { payWithCall } from "../x402/pay.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
@@ -38,20 +43,34 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   if (!text.ok) return refused(c, text.refusal);
   const request = parseChat(text.value);
   if (!request.ok) return refused(c, request.refusal);
-  const now = Date.now();
-  const model = await findModel(c.env, request.value.model, now);
+  const asked = Date.now();
+  const model = await findModel(c.env, request.value.model, asked);
   if (model === undefined) return refused(c, refuse("model_not_found", { param: "model" }));
-  const prepared = prepareChat(request.value, model, config.parameters);
+  const payment = c.req.header("payment-signature");
+  // Who pays for a call wants it to be paid.
+  const wanted = payment === undefined ? request.value : { ...request.value, allow_paid: true };
+  const prepared = prepareChat(wanted, model, config.parameters);
   if (!prepared.ok) return refused(c, prepared.refusal);
-  const id = await jobIdFor(key.value.account, c.req.header("idempotency-key"), now);
+  const { account } = key.value;
+  const idFor = (at: number) => jobIdFor(account, c.req.header("idempotency-key"), at);
+  let id = await idFor(asked);
+  if (id.ok && payment !== undefined) {
+    const refusal = await payWithCall(c, config, key.value, payment);
+    if (refusal !== null) return refused(c, refusal);
+    // That may have taken a minute, and a job begins when it is paid for.
+    id = await idFor(Date.now());
+  }
   if (!id.ok) return refused(c, id.refusal);
 
+  const now = payment === undefined ? asked : Date.now();
   const body = new Uint8Array(utf8ToBytes(text.value));
   const call: Call = { job: id.value.job, keyed: id.value.keyed && c.var.requestId, told: false };
   const holding = hold(c.env, config, key.value, call, prepared.value, body, now);
+  let told: Refusal | undefined;
+  const refusal = (held: RefusedHold) => (told ??= refusalOf(c, config, account, held, now));
   const opening = holding.then(async (held): Promise<Opened> => {
     if (held.type !== "held") {
-      return { type: "refused", refusal: refusalOf(held, now), retryAfterSeconds: null, grant: null };
+      return { type: "refused", refusal: refusal(held), retryAfterSeconds: null, grant: null };
     }
     const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
     return await openJob(c.env, config, job, c.req.raw.signal);
@@ -61,7 +80,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const held = request.value.stream === true ? await within(LIMITS.headersAfterMs, holding) : await holding;
   call.told = true;
   if (held === null) return beginWithoutHold(c, config, call.job, prepared.value, opening, now);
-  if (held.type !== "held") return refuseHold(c, call.job, held, now);
+  if (held.type !== "held") return refuseHold(c, call.job, held, refusal(held), now);
   const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
   return await answer(c, config, call.job, prepared.value, opening, headers, now);
 }
@@ -126,13 +145,10 @@ async function hold(
   }
 }
 
+type RefusedHold = Exclude<HoldAnswer, { type: "held" }>;
+
 /** A hold that was refused, with the headers that say so. */
-function refuseHold(
-  c: Context<HttpEnv>,
-  job: JobId,
-  result: Exclude<HoldAnswer, { type: "held" }>,
-  now: number,
-): Response {
+function refuseHold(c: Context<HttpEnv>, job: JobId, result: RefusedHold, refusal: Refusal, now: number): Response {
   c.header("x-job-id", job);
   c.header("x-credits-refresh", refreshAt(now));
   for (const [name, value] of Object.entries(quotaHeaders(result.quota))) c.header(name, value);
@@ -142,13 +158,20 @@ function refuseHold(
   if (result.type === "soft_stop") {
     c.header("x-credits-held", formatCredits(0 as Millicredits));
     c.header("x-credits-remaining", formatCredits(result.stop.balance));
+    const { x402 } = refusal.metadata as Offers;
+    if (x402 !== null) c.header("payment-required", encodeHeader(x402));
   }
-  return refused(c, refusalOf(result, now));
+  return refused(c, refusal);
 }
 
-/** What a hold was refused for; a soft stop tells what is missing and when credits come (economics.md §7). */
-function refusalOf(result: Exclude<HoldAnswer, { type: "held" }>, now: number): Refusal {
-  return result.type === "soft_stop" ? softStopRefusal(result.refusal, result.stop, refreshAt(now)) : result.refusal;
+/** What a hold was refused for; a soft stop tells what is missing, when credits come, and how to pay (economics.md §7). */
+function refusalOf(c: Context<HttpEnv>, config: Config, account: AccountId, result: RefusedHold, now: number): Refusal {
+  const { refusal } = result;
+  if (result.type !== "soft_stop") return refusal;
+  const packages = config.solana === null ? [] : Object.values(PACKAGES).map(shownPackage);
+  const call = { url: c.req.url, error: refusal.message };
+  const x402 = paymentRequired(config, account, result.stop.shortfall, call, now);
+  return softStopRefusal(refusal, result.stop, refreshAt(now), { packages, x402 });
 }
 
 function jobToOpen(

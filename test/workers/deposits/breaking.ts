@@ -2,6 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import type { Chain } from "../../../workers/deposits/chain.ts";
+import type { PaymentNode } from "../../../workers/x402/payment-node.ts";
 
 export class Breaking {
   readonly #at: number;
@@ -27,6 +28,15 @@ export class Breaking {
       genesis: () => this.#step(() => chain.genesis()),
       signatures: (address, page) => this.#step(() => chain.signatures(address, page)),
       transaction: (signature) => this.#step(() => chain.transaction(signature)),
+    };
+  }
+
+  node(node: PaymentNode): PaymentNode {
+    return {
+      simulate: (bytes) => this.#step(() => node.simulate(bytes)),
+      tip: (commitment) => this.#step(() => node.tip(commitment)),
+      status: (signature) => this.#step(() => node.status(signature)),
+      send: (bytes) => this.#step(() => node.send(bytes)),
     };
   }
 

@@ -1,7 +1,7 @@
 /** What nodes answer, and what becomes of it. */
 
 import { expect, it, vi } from "vitest";
-import { solanaChain, treasuryOf } from "../../../workers/deposits/solana-chain.ts";
+import { solanaChain, solanaNode, treasuryOf } from "../../../workers/deposits/solana-chain.ts";
 import { keyOf } from "../../support/payments.ts";
 
 interface Asked {
@@ -28,7 +28,7 @@ function nodeWith(...answers: ((asked: Asked) => Response)[]) {
     if (answer === undefined) throw new Error("the node was asked too often");
     return answer(call);
   });
-  return { asked, send, chain: solanaChain("http://node.test", send, 1) };
+  return { asked, send, chain: solanaChain(solanaNode("http://node.test", send, 1)) };
 }
 
 it.each([
@@ -120,6 +120,7 @@ it("reads a transaction, with those instructions inside that programs call", asy
     at: 1_700_000_000_000,
     failed: false,
     keys: [keyOf(10), keyOf(11), keyOf(12)],
+    memos: ["hello"],
     instructions: [
       { program: "spl-memo", type: null, info: {} },
       { program: null, type: null, info: {} },

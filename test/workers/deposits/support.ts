@@ -10,7 +10,7 @@ import { type Answer, type Call, callWith, type TestAccount } from "../api/suppo
 export const OPERATORS = "alice:key-of-alice bob:key-of-bob";
 export const [ALICE, BOB] = ["key-of-alice", "key-of-bob"];
 
-const SOLANA = {
+export const SOLANA = {
   // Nobody is called: what looks for deposits is given the test's own chain.
   SOLANA_RPC_URL: "http://127.0.0.1:9",
   TREASURY_ADDRESS: TREASURY.owner,
@@ -65,6 +65,13 @@ export async function intentRow({ account }: TestAccount, id: string) {
 
 /** Makes D1 forget all of them; what accounts were credited with stays. */
 export async function forgetDeposits(): Promise<void> {
-  const tables = ["deposits", "treasury_transactions", "deposit_intents", "chain_cursors", "deposit_resolutions"];
+  const tables = [
+    "x402_payments",
+    "deposits",
+    "treasury_transactions",
+    "deposit_intents",
+    "chain_cursors",
+    "deposit_resolutions",
+  ];
   await env.DB.batch(tables.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
 }

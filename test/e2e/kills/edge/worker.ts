@@ -19,6 +19,7 @@ interface Database {
 interface Handler {
   fetch(request: Request, env: never, context: never): Response | Promise<Response>;
   queue(batch: never, env: never, context: never): Promise<void>;
+  scheduled(event: never, env: never, context: never): Promise<void>;
 }
 
 export interface Pending {
@@ -102,10 +103,11 @@ export function watchSockets(prototype: object): void {
 }
 
 /** The Worker with points, and with the test's own routes in front of it. */
-export function withPoints(worker: Handler): Handler {
+export function withPoints(worker: Handler): Omit<Handler, "scheduled"> {
   return {
     async fetch(request: Request, env: Env, context) {
       const path = new URL(request.url).pathname;
+      if (path === "/kills/poke") return await poke(worker, env);
       const route = ROUTES[path];
       if (route !== undefined) return await route(request, env);
       const what = `gateway: ${request.method} ${path.replace(/[0-9A-Za-z]{22,}/g, ":id")}`;
@@ -124,6 +126,12 @@ export function withPoints(worker: Handler): Handler {
       await harness.fetch("http://harness/acknowledged", { method: "POST", body: JSON.stringify(acknowledged) });
     },
   };
+}
+
+/** What the platform's clock does. */
+async function poke(worker: Handler, env: Env): Promise<Response> {
+  await worker.scheduled(undefined as never, bindingsOf("cron", env) as never, undefined as never);
+  return new Response();
 }
 
 function acknowledge(batch: Batch, acknowledged: unknown[]): void {

@@ -19,6 +19,8 @@ const CHANGED_LIMITS = {
   acceptMs: 60_000,
   claimAfterCancelMs: 60_000,
   emptyPoolMs: 60_000,
+  // The chain of a test is faster than a real one.
+  x402PollMs: 50,
 };
 
 /** Bundles it into a folder and gives its script. */

@@ -19,6 +19,8 @@ export interface LifeOptions {
   /** How far the Worker's clock is ahead, and how much of that is new since the process before. */
   readonly clock: { readonly aheadMs: number; readonly movedMs: number };
   readonly queue: QueueMemory;
+  /** What the Worker is given beside the variables of every test. */
+  readonly vars: Readonly<Record<string, string>>;
 }
 
 /** Two, as a reversal takes two; the first one's key is that of other tests. */
@@ -105,7 +107,7 @@ export class Life {
   }
 }
 
-function optionsOf({ script, folder, port, clock, queue }: LifeOptions, onLine: (line: string) => void) {
+function optionsOf({ script, folder, port, clock, queue, vars }: LifeOptions, onLine: (line: string) => void) {
   // wrangler looks for the secrets that wrangler.toml requires in the environment.
   Object.assign(process.env, testSecrets);
   const { assets: _, ...worker } = unstable_getMiniflareWorkerOptions(join(ROOT, "wrangler.toml")).workerOptions;
@@ -116,6 +118,7 @@ function optionsOf({ script, folder, port, clock, queue }: LifeOptions, onLine: 
     TOLLMILL_PARAMETERS: JSON.stringify({ freeCancelMs: PARAMETERS.freeCancelMs.max }),
     CLOCK_AHEAD_MS: String(clock.aheadMs),
     CLOCK_MOVED_MS: String(clock.movedMs),
+    ...vars,
   };
   const consumers = Object.entries(worker.queueConsumers ?? {}) as [name: string, consumer: object][];
   return convertV4MiniflareOptions({

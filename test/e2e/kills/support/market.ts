@@ -24,6 +24,12 @@ const NUMBERS = [1, firstOfAnotherRelay(1)];
 
 export type Prompt = keyof typeof SCRIPTS;
 
+interface MarketOptions {
+  readonly daemons?: number;
+  /** Variables of the Worker. */
+  readonly vars?: Record<string, string>;
+}
+
 export class Market {
   readonly server: MortalServer;
   readonly network: Network<MortalServer>;
@@ -36,8 +42,8 @@ export class Market {
     this.daemons = daemons;
   }
 
-  static async open({ daemons = NUMBERS.length } = {}): Promise<Market> {
-    const network = await Network.on(await MortalServer.start(), [MODEL, UNSERVED]);
+  static async open({ daemons = NUMBERS.length, vars = {} }: MarketOptions = {}): Promise<Market> {
+    const network = await Network.on(await MortalServer.start(vars), [MODEL, UNSERVED]);
     const provider = await network.open({ starter: false });
     const stage = { failed: new Set<string>(), isOver: () => network.server.life.isOver };
     const onJob = (job: ScriptedJob, daemon: KeepingDaemon) => SCRIPTS[promptOf(job)](job, daemon, stage);

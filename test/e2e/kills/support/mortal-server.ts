@@ -9,26 +9,29 @@ import { ROOT } from "../../support/server.ts";
 import type { Fault } from "../edge/points.ts";
 import type { Pending } from "../edge/worker.ts";
 import { bundleMortal } from "./bundle.ts";
-import { Life } from "./life.ts";
+import { Life, type LifeOptions } from "./life.ts";
 import { QueueMemory } from "./queue-memory.ts";
+
+type Place = Pick<LifeOptions, "folder" | "script" | "vars">;
 
 export class MortalServer {
   readonly url: URL;
-  readonly #place: { readonly folder: string; readonly script: string };
+  readonly #place: Place;
   readonly #queue: QueueMemory;
   #life: Life;
   #aheadMs = 0;
 
-  private constructor(place: { folder: string; script: string }, queue: QueueMemory, life: Life) {
+  private constructor(place: Place, queue: QueueMemory, life: Life) {
     this.#place = place;
     this.#queue = queue;
     this.#life = life;
     this.url = life.url;
   }
 
-  static async start(): Promise<MortalServer> {
+  /** `vars` are given to the Worker beside those of every test. */
+  static async start(vars: Record<string, string> = {}): Promise<MortalServer> {
     const folder = await temporaryFolder();
-    const place = { folder, script: await bundleMortal(folder) };
+    const place = { folder, script: await bundleMortal(folder), vars };
     const queue = new QueueMemory();
     const life = await Life.begin({ ...place, queue, port: 0, clock: { aheadMs: 0, movedMs: 0 } });
     const db = await life.db();
@@ -104,6 +107,11 @@ export class MortalServer {
   /** Rows of D1, asked in a way that wakes no object. */
   async rows<T>(sql: string, ...values: readonly unknown[]): Promise<T[]> {
     return (await (await this.#post("/kills/rows", JSON.stringify({ sql, values }))).json()) as T[];
+  }
+
+  /** Lets the clock poke the Worker. */
+  async poke(): Promise<void> {
+    await this.#post("/kills/poke", "");
   }
 
   /** Begins to note the points that are passed. */
