@@ -72,7 +72,7 @@ export default defineConfig({
       },
       {
         test: {
-          // They pass the same points however slow the machine is, so two files may share it.
+          // They pass the same points however slow the machine is, so two files may share it, also with other projects.
           name: "kills",
           include: ["test/e2e/kills/**/*.test.ts"],
           testTimeout: 60_000,
