@@ -122,5 +122,15 @@ async function trafficOf(systems: Systems, network: Network): Promise<Traffic> {
 function walsOf(folder: string): Map<string, Wal | null> {
   const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
   const logs = names.filter((name) => name.endsWith(".sqlite-wal") && !name.endsWith("metadata.sqlite-wal"));
-  return new Map(logs.map((name) => [name, readWal(readFileSync(join(folder, name)))]));
+  return new Map(logs.flatMap((name) => walAt(join(folder, name)).map((wal) => [name, wal] as const)));
+}
+
+/** The log at a path, or none where its object went to rest since its folder was read. */
+function walAt(path: string): (Wal | null)[] {
+  try {
+    return [readWal(readFileSync(path))];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
