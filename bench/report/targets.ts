@@ -21,7 +21,7 @@ function target(name: string, relation: Relation, bound: number, value: number |
   return { name, wanted, measured, reached: relation === "≥" ? value >= bound : value <= bound };
 }
 
-/** All targets of the full path, in the order of issue 2 of the plan. */
+/** All targets of the full path, in the order in which docs/performance.md shows them. */
 export function targetsOf(report: Report): Target[] {
   const line = (name: string): Line | undefined =>
     [...report.fullSpeed, ...report.firstToken].find((one) => one.name === name);
