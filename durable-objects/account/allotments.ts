@@ -8,6 +8,7 @@ import { epochDay, epochOf, epochStart, resetDelay } from "../../core/allotment/
 import { allotted, stakeConcurrency } from "../../core/allotment/rate.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { emit, emitError } from "../shared/events.ts";
+import { within } from "../shared/within.ts";
 import type { Books } from "./books.ts";
 import { fits } from "./credits.ts";
 import { type DailyFigures, knownFigures, readFigures } from "./daily-figures.ts";
@@ -66,7 +67,7 @@ export class Allotments {
     this.#beginning ??= this.#ask(books, epochOf(books.ledger.timeOf(Date.now()))).finally(() => {
       this.#beginning = null;
     });
-    await patiently(this.#beginning);
+    await within(PATIENCE_MS, this.#beginning);
   }
 
   #isDue(now: number): boolean {
@@ -136,17 +137,4 @@ export class Allotments {
 
 function lotOf(epoch: number): string {
   return `allotment/${epoch}`;
-}
-
-/** Waits for something that never throws, but not for ever. */
-async function patiently(work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLong = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE_MS);
-  });
-  try {
-    await Promise.race([work, tooLong]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

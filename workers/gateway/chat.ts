@@ -10,6 +10,7 @@ import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import { sha256Hex } from "../../durable-objects/shared/hash.ts";
+import { within } from "../../durable-objects/shared/within.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
@@ -240,15 +241,6 @@ async function answer(
   if (early !== null) return final(c, early, head, queuedAt, headers);
   const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
   return c.body(waitingStream(opened, position, head), 200, { ...headers, ...STREAM_HEADERS });
-}
-
-/** What a promise gives, or null when that takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | null> {
-  const late = Promise.withResolvers<null>();
-  const timer = setTimeout(() => late.resolve(null), ms);
-  const result = await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
-  return result;
 }
 
 function final(
