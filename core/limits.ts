@@ -155,6 +155,8 @@ export const LIMITS = {
   liveStreamMs: 10 * MINUTE_MS,
   /** The next day's row is estimated this often by each isolate: it reads every account's stake. */
   epochsFreshMs: 5 * MINUTE_MS,
+  /** So long it waits for what the chain says of the treasury, which counts as unknown then. */
+  estimatePatienceMs: 2 * SECOND_MS,
 
   /** The sums that must be zero are added up this often by each isolate: they read all of the journal … */
   invariantsFreshMs: 30 * SECOND_MS,

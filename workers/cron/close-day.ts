@@ -2,9 +2,11 @@
 
 import { type DailyRow, dailyRow } from "../../core/allotment/daily-row.ts";
 import { epochOf, rowTimes } from "../../core/allotment/epochs.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { MicroUsdc } from "../../core/units.ts";
 import { addEpochRow, epochRow, lastEpochRow, measure } from "../../db/epochs.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
+import { within } from "../../durable-objects/shared/within.ts";
 import { configOf } from "../config.ts";
 import { type FreeTreasury, freeTreasuryOf } from "./free-treasury.ts";
 
@@ -47,7 +49,9 @@ export async function estimateRow(env: Env, epoch: number, treasury: FreeTreasur
   const { parameters } = configOf(env);
   const previous = await lastEpochRow(env.DB, epoch - 1);
   const measured = await measure(env.DB, epoch, previous, parameters.minimumStakeUnits, 0);
-  return dailyRow({ ...measured, treasury: await readTreasury(treasury, false) }, previous, parameters);
+  // Whoever asks for an estimate does not wait for a node.
+  const free = await within(LIMITS.estimatePatienceMs, readTreasury(treasury, false));
+  return dailyRow({ ...measured, treasury: free }, previous, parameters);
 }
 
 /** A treasury that cannot be read is waited for as long as there is time, and then counts as unknown. */

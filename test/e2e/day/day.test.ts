@@ -131,11 +131,10 @@ it("gives a holder an allotment that pays a job, and another one at midnight", a
   expect(receipt.charge.parts).toMatchObject([{ kind: "allotment", backing: "usdc", nano_usd: 2_880 }]);
   expect(parseCredits((await balance()).available)).toBe((parseCredits(granted.available) ?? 0) - 2_880);
 
-  // What is promised for the day is not free for the next one.
+  // What is promised for the day is not free for the next one, be it taken up or not; of what the job cost a twentieth is.
   const third = await evening(FIRST + 3);
-  expect(third.next.inputs.treasury_micro_usdc).toBeLessThanOrEqual(
-    100_000_000_000 - Math.floor(Number(obligation) * 1e6),
-  );
+  const free = 100_000n * 1_000_000_000n - BigInt(parseUsd(obligation) ?? 0) + 144n;
+  expect(third.next.inputs.treasury_micro_usdc).toBe(Number(free / 1_000n));
   await world.setTime(at(FIRST + 3, 0.1));
   const renewed = await balance();
   expect(renewed.lots).toMatchObject([{ kind: "allotment" }]);

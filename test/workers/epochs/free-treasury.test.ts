@@ -122,6 +122,11 @@ it("owes what today's allotments may come to, once, be they taken up, spent or e
 
 const estimate = () => estimateRow(solana, EPOCH + 1, freeTreasuryOf(solana, Date.now()));
 
+it("lets nobody who asks for an estimate wait for a node that does not answer", async () => {
+  vi.stubGlobal("fetch", () => new Promise(() => {}));
+  expect(await estimate()).toMatchObject({ treasuryKnown: false, treasury: 0 });
+});
+
 it("is not known where the node is away: waited for while there is time, and no estimate fails for it", async () => {
   await stake(EPOCH, { holder: 5_000 });
   node.onRequest = () => new Response("", { status: 403 });
