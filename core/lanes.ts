@@ -14,9 +14,17 @@ export type Role = (typeof ROLES)[number];
 /** How a lane sets its price. */
 export type PriceRule = "catalog" | "effective" | "network" | "ask" | "listed";
 
+/**
+ * `equal`: one like the other; `metered` besides lets the accounts that never paid share one place. `allotment`: its
+ * allotment of the day. `slots`: the slots that its packages reserve.
+ */
+export type AccountWeight = "equal" | "metered" | "allotment" | "slots";
+
 export interface LaneRow {
   readonly class: "private" | "open";
   readonly weight: ParameterName;
+  /** What an account weighs among the others of the lane (economics.md §8). */
+  readonly accounts: AccountWeight;
   readonly price: PriceRule;
   /** Kinds of lot that may pay, in the order in which they are drawn. */
   readonly funding: readonly LotKind[];
@@ -33,6 +41,7 @@ export const LANE_TABLE: Readonly<Record<Lane, LaneRow>> = {
   included: {
     class: "open",
     weight: "laneWeightIncluded",
+    accounts: "allotment",
     price: "catalog",
     funding: ["allotment"],
     split: STANDARD,
@@ -41,6 +50,7 @@ export const LANE_TABLE: Readonly<Record<Lane, LaneRow>> = {
   dedicated: {
     class: "open",
     weight: "laneWeightDedicated",
+    accounts: "slots",
     price: "effective",
     funding: ["allotment", "package"],
     split: STANDARD,
@@ -49,6 +59,7 @@ export const LANE_TABLE: Readonly<Record<Lane, LaneRow>> = {
   private: {
     class: "private",
     weight: "classWeightPrivate",
+    accounts: "equal",
     price: "network",
     funding: OWN_CREDITS,
     split: STANDARD,
@@ -57,6 +68,7 @@ export const LANE_TABLE: Readonly<Record<Lane, LaneRow>> = {
   public: {
     class: "open",
     weight: "laneWeightPublic",
+    accounts: "metered",
     price: "ask",
     funding: OWN_CREDITS,
     split: STANDARD,
@@ -65,6 +77,7 @@ export const LANE_TABLE: Readonly<Record<Lane, LaneRow>> = {
   league: {
     class: "open",
     weight: "laneWeightLeague",
+    accounts: "equal",
     price: "listed",
     funding: OWN_CREDITS,
     split: [share("provider", 85), share("creator", 5), share("admin", 5), share("network", 5)],

@@ -3,7 +3,7 @@
  * is in use while a hold that has it is open, so however a job ends, and however often that is said, its slot is free once.
  */
 
-import type { Lane } from "../lanes.ts";
+import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { isLive } from "./lots.ts";
 import type { AccountState, Hold } from "./state.ts";
 
@@ -36,6 +36,13 @@ export function stakeSlots(state: AccountState, now: number): Slots | null {
 export function slotsIn(state: AccountState, lane: Lane, now: number): Slots | null {
   if (lane === "dedicated") return packageSlots(state, now);
   return lane === "included" ? stakeSlots(state, now) : null;
+}
+
+/** What an account weighs among the others of a lane's queue (economics.md §8); positive. */
+export function queueWeight(state: AccountState, lane: Lane, now: number): number {
+  const { accounts } = LANE_TABLE[lane];
+  if (accounts === "allotment") return Math.max(1, state.allotment?.granted ?? 0);
+  return accounts === "slots" ? Math.max(1, packageSlots(state, now)?.slots ?? 0) : 1;
 }
 
 function count({ holds }: AccountState, has: (hold: Hold) => boolean): number {

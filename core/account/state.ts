@@ -52,6 +52,8 @@ export interface AccountState {
   readonly holds: Map<JobId, Hold>;
   readonly spending: Map<KeyId, Spending>;
   allotment: Allotment | null;
+  /** Whether it has ever had a top-up or a package: accounts that never paid share one place in a queue (economics.md §8). */
+  hasPaid: boolean;
   /** Sequence number of the last entry; 0 before the first. */
   seq: number;
   /** SHA-256 of the last entry's body in hex; 64 zeros before the first. */
@@ -70,6 +72,7 @@ export function emptyAccount(): AccountState {
     holds: new Map(),
     spending: new Map(),
     allotment: null,
+    hasPaid: false,
     seq: 0,
     head: GENESIS_HEAD,
     order: 0,
@@ -140,6 +143,7 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       const { id, kind, granted, concurrency, expiresAt } = event.lot;
       if (state.lots.has(id)) throw new Error(`lot ${id} exists`);
       state.lots.set(id, { ...event.lot, available: granted, held: 0 });
+      state.hasPaid ||= isBought(kind);
       if (kind === "allotment" && expiresAt !== null) {
         state.allotment = { lot: id, granted: granted as NanoUsd, concurrency, expiresAt, paid: new Map() };
       }
@@ -167,6 +171,7 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
     }
     case "moved_in": {
       for (const part of event.parts) bringBack(state, part);
+      state.hasPaid ||= event.parts.some(({ kind }) => isBought(kind));
       break;
     }
     case "moved_out":
@@ -188,6 +193,10 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
     state.seq = link.seq;
     state.head = link.head;
   }
+}
+
+function isBought(kind: LotKind): boolean {
+  return kind === "topup" || kind === "package";
 }
 
 /** Ends a hold: what was drawn is gone, the rest becomes available again. */
@@ -257,11 +266,12 @@ function spendingOf(holds: readonly Hold[]): Map<KeyId, Spending> {
   return spending;
 }
 
-type Dumped = Omit<AccountState, "lots" | "holds" | "spending" | "allotment"> & {
+type Dumped = Omit<AccountState, "lots" | "holds" | "spending" | "allotment" | "hasPaid"> & {
   readonly lots: (Omit<Lot, "concurrency"> & { readonly concurrency?: number })[];
   readonly holds: Hold[];
   readonly spending?: [KeyId, Spending][];
   readonly allotment?: (Omit<Allotment, "paid"> & { readonly paid: [string, NanoUsd][] }) | null;
+  readonly hasPaid?: boolean;
 };
 
 /** The inverse of {@link dump}. */
@@ -274,5 +284,6 @@ export function restore(json: string): AccountState {
     holds: new Map(raw.holds.map((hold) => [hold.job, hold])),
     spending: raw.spending === undefined ? spendingOf(raw.holds) : new Map(raw.spending),
     allotment: raw.allotment == null ? null : { ...raw.allotment, paid: new Map(raw.allotment.paid) },
+    hasPaid: raw.hasPaid ?? raw.lots.some(({ kind }) => isBought(kind)),
   };
 }

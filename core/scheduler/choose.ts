@@ -52,13 +52,20 @@ export function couldServe(daemon: Daemon, job: WaitingJob): boolean {
   return obstacle(daemon, job) === null;
 }
 
-/** Of the daemons that can serve a job now: one that has the model in memory, the least busy one, the one idle longest. */
-export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: BasisPoints): Daemon | null {
-  const all = [...daemons];
+/**
+ * Of the free daemons that can serve a job: one that has the model in memory, the least busy one, the one idle longest.
+ * `all` are the pool's, of whom a payee's part is reckoned.
+ */
+export function chooseDaemon(
+  free: readonly Daemon[],
+  all: Iterable<Daemon>,
+  job: WaitingJob,
+  leastShare: BasisPoints,
+): Daemon | null {
   const capped = payeesAtCap(all, job, leastShare);
   let best: Daemon | null = null;
-  for (const daemon of all) {
-    if (daemon.running.size >= daemon.slots || capped.has(daemon.provider) || !couldServe(daemon, job)) continue;
+  for (const daemon of free) {
+    if (capped.has(daemon.provider) || !couldServe(daemon, job)) continue;
     if (best === null || isBetter(daemon, best)) best = daemon;
   }
   return best;
@@ -68,10 +75,10 @@ export function chooseDaemon(daemons: Iterable<Daemon>, job: WaitingJob, leastSh
  * The providers that have earned their part of the allotment that pays for a job: one payee gets max(20 % ◆, 1 / eligible
  * payees) of it a day (economics.md §3).
  */
-function payeesAtCap(daemons: readonly Daemon[], job: WaitingJob, leastShare: BasisPoints): ReadonlySet<string> {
+function payeesAtCap(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: BasisPoints): ReadonlySet<string> {
   const { allotment } = job;
   if (allotment === null || allotment.paid.length === 0) return new Set();
-  const eligible = new Set(daemons.filter((daemon) => couldServe(daemon, job)).map(({ provider }) => provider));
+  const eligible = new Set([...daemons].filter((daemon) => couldServe(daemon, job)).map(({ provider }) => provider));
   const share = mulDivFloor(allotment.granted, leastShare, WHOLE);
   const cap = Math.max(share, Math.ceil(allotment.granted / Math.max(1, eligible.size)));
   return new Set(allotment.paid.filter(([, earned]) => earned >= cap).map(([payee]) => payee));

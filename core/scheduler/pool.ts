@@ -1,11 +1,11 @@
 /**
- * One pool of daemons and the jobs that wait for it: who is next, and who serves it (economics.md §§3, 8, 9). Pure: time
- * and fences are arguments, nothing is awaited, so that the object, tests and a simulator run the same decisions.
+ * One pool of daemons and the jobs that wait for it: who is next, and who serves it (economics.md §§3, 8, 9). Pure: time,
+ * fences and randomness are arguments, nothing is awaited, so that the object, tests and a simulator run the same decisions.
  */
 
 import { type Refusal, refuse } from "../errors.ts";
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
-import { LANE_TABLE } from "../lanes.ts";
+import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import type { Terms, Tokens } from "../pricing.ts";
@@ -13,23 +13,15 @@ import type { BasisPoints } from "../units.ts";
 import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
+import { type Lease, Leases } from "./leases.ts";
+import { needsOf, type Vocabulary } from "./needs.ts";
+import { ReservedSlots } from "./reserved-slots.ts";
+import type { Fairness } from "./snapshot.ts";
+import { Supply } from "./supply.ts";
+import { WaitTimes } from "./wait-times.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
-/** The grant of a job to a daemon. */
-export interface Lease {
-  readonly job: JobId;
-  readonly fence: number;
-  readonly daemon: DaemonId;
-  /** Whose job it is. */
-  readonly account: AccountId;
-  /** Where it was charged; null for a lease that was adopted from a relay, and for one in a reserved slot. */
-  readonly flow: Flow | null;
-  readonly units: number;
-  readonly leaseUntil: number;
-  readonly expiresAt: number;
-  /** Whether the relay has said that it runs. */
-  taken: boolean;
-}
+export type { Lease } from "./leases.ts";
 
 /** A job that a relay says it runs. */
 export interface RunningLease {
@@ -54,16 +46,22 @@ export interface Rejection {
 export class Pool {
   readonly #parameters: Parameters;
   readonly #queue: FairQueue<WaitingJob>;
-  readonly #daemons = new Map<DaemonId, Daemon>();
-  readonly #leases = new Map<JobId, Lease>();
+  readonly #supply = new Supply();
+  readonly #leases = new Leases();
+  readonly #times = new WaitTimes();
+  readonly #reserved = new ReservedSlots();
+  #vocabulary: Vocabulary = { contexts: [], providers: new Set() };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
   #firstFence = Number.POSITIVE_INFINITY;
-  /** When a waiting job may have to be refused, at the earliest; until then nobody looks. */
-  #checkAt = Number.POSITIVE_INFINITY;
+  /** Whether daemons have come, gone or changed since it was looked whether every job has one that could serve it. */
+  #supplyChanged = false;
 
   constructor(parameters: Parameters) {
     this.#parameters = parameters;
-    this.#queue = new FairQueue(parameters);
+    this.#queue = new FairQueue(parameters, {
+      needsOf: (job) => needsOf(job, this.#vocabulary),
+      unitsOf: (job) => this.#units(job.estimate),
+    });
   }
 
   get waiting(): number {
@@ -71,15 +69,20 @@ export class Pool {
   }
 
   get daemons(): ReadonlyMap<DaemonId, Daemon> {
-    return this.#daemons;
+    return this.#supply.daemons;
+  }
+
+  /** What the pool has and what it does: slots, jobs that run, and jobs that wait in a lane. */
+  load(lane: Lane): { readonly slots: number; readonly running: number; readonly waiting: number } {
+    const { slots, running } = this.#supply;
+    return { slots, running, waiting: this.#queue.waitingIn(lane) };
   }
 
   /** Adds a daemon, or takes over what changed in its offer. The jobs that it runs keep their slots. */
   register(offer: DaemonOffer, now: number): void {
-    const idleSince = this.#daemons.get(offer.daemon)?.idleSince ?? now;
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
-    this.#daemons.set(offer.daemon, { ...offer, running, idleSince });
-    this.#checkAt = 0;
+    this.#supply.put(offer, running, now);
+    this.#changed();
   }
 
   /**
@@ -87,55 +90,85 @@ export class Pool {
    * withdraws a model may still be serving it.
    */
   unregister(daemon: DaemonId, relay: string): void {
-    if (this.#daemons.get(daemon)?.relay !== relay) return;
-    this.#daemons.delete(daemon);
-    this.#checkAt = 0;
+    if (this.daemons.get(daemon)?.relay !== relay) return;
+    this.#supply.remove(daemon);
+    this.#changed();
+  }
+
+  /** Daemons have come, gone or changed: what was passed over may be served now, and jobs may differ in other ways. */
+  #changed(): void {
+    this.#supplyChanged = true;
+    this.#queue.unblock(() => true);
+    const contexts = this.#supply.contexts();
+    const providers = this.#supply.providers;
+    const before = this.#vocabulary;
+    const isSame =
+      contexts.length === before.contexts.length &&
+      contexts.every((context, index) => context === before.contexts[index]) &&
+      providers.size === before.providers.size &&
+      [...providers].every((provider) => before.providers.has(provider));
+    if (isSame) return;
+    this.#vocabulary = { contexts, providers };
+    this.#queue.regroup();
   }
 
   leasesOf(daemon: DaemonId): Lease[] {
-    return [...this.#leases.values()].filter((lease) => lease.daemon === daemon);
+    return this.#leases.of(daemon);
   }
 
   /** Puts a job in the queue, or refuses it when nobody could ever serve it. */
-  enqueue(job: WaitingJob): Refusal | null {
+  enqueue(asked: WaitingJob): Refusal | null {
     if (this.#queue.size >= LIMITS.poolWaiting) return refuse("queue_full");
-    const missing = this.#missingFeature(job);
+    const missing = this.#missingFeature(asked);
     if (missing !== null) return missing;
-    this.#queue.remove(job.job);
-    this.#queue.add(job);
-    this.#checkAt = Math.min(this.#checkAt, job.waitUntil, job.enqueuedAt + LIMITS.emptyPoolMs);
+    this.#take(asked.job);
+    this.#put({ ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) });
     return null;
   }
 
   /** Takes a waiting job out. False when it did not wait. */
   withdraw(job: JobId): boolean {
-    return this.#queue.remove(job) !== undefined;
+    const withdrawn = this.#take(job);
+    if (withdrawn?.reserved === true) this.#freeReserved(withdrawn.flow);
+    return withdrawn !== undefined;
+  }
+
+  #put(job: WaitingJob): void {
+    if (job.reserved) this.#reserved.take(job.flow);
+    this.#queue.add(job);
+    this.#times.add(job);
+  }
+
+  #take(id: JobId): WaitingJob | undefined {
+    const job = this.#queue.remove(id);
+    if (job !== undefined) this.#times.remove(job);
+    return job;
+  }
+
+  /** A reserved slot is free: the account's next job has it (economics.md §8). */
+  #freeReserved(flow: Flow): void {
+    this.#reserved.free(flow);
+    const [next] = this.#queue.jobsOf(flow);
+    if (next === undefined || !this.#reserved.hasFree(next.flow)) return;
+    this.#take(next.job);
+    this.#put({ ...next, reserved: true });
   }
 
   /** Gives free slots to waiting jobs in fair order until one of both runs out. A job that nobody free can serve is passed over. */
   dispatch(now: number, nextFence: () => number): Dispatch[] {
     const dispatches: Dispatch[] = [];
-    for (;;) {
-      const next = this.#freeSlots() === 0 ? null : this.#nextMatch();
-      if (next === null) return dispatches;
-      dispatches.push(this.#grant(next.job, next.daemon, now, nextFence()));
+    const leastShare = this.#parameters.allotmentPayeeShareBasisPoints as BasisPoints;
+    const { free, daemons } = this.#supply;
+    while (free.length > 0) {
+      const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, leastShare));
+      if (next === null) break;
+      dispatches.push(this.#grant(next.job, next.match, now, nextFence()));
     }
-  }
-
-  #nextMatch(): { job: WaitingJob; daemon: Daemon } | null {
-    for (const job of this.#queue.inOrder()) {
-      const daemon = chooseDaemon(
-        this.#daemons.values(),
-        job,
-        this.#parameters.allotmentPayeeShareBasisPoints as BasisPoints,
-      );
-      if (daemon !== null) return { job, daemon };
-    }
-    return null;
+    return dispatches;
   }
 
   #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
-    this.#queue.remove(job.job);
+    this.#take(job.job);
     this.#endLease(job.job, null, now);
     this.#firstFence = Math.min(this.#firstFence, fence);
     const units = this.#units(job.estimate);
@@ -145,14 +178,15 @@ export class Pool {
       fence,
       daemon: daemon.daemon,
       account: job.account,
-      flow: job.reserved ? null : job.flow,
+      flow: job.flow,
       units,
+      reserved: job.reserved,
       leaseUntil: now + LIMITS.leaseMs,
       expiresAt: job.holdExpiresAt,
       taken: false,
     };
-    this.#leases.set(job.job, lease);
-    daemon.running.add(job.job);
+    this.#leases.add(lease);
+    this.#supply.took(daemon, job.job);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
     const floor = LANE_TABLE[job.flow.lane].price === "effective" ? daemon.floor : null;
     return { job, daemon, lease, terms: { rate: job.rate, floor } };
@@ -162,22 +196,23 @@ export class Pool {
   running({ job, fence, daemon, account }: RunningLease, now: number): void {
     const lease = this.#leases.get(job);
     if (lease !== undefined) {
-      if (lease.fence === fence) lease.taken = true;
+      if (lease.fence === fence) this.#leases.take(lease);
       return;
     }
     // Granted by this pool and ended since: a report that comes twice, or late, must not take the slot again.
     if (fence >= this.#firstFence) return;
-    const known = this.#daemons.get(daemon);
+    const known = this.daemons.get(daemon);
     if (known === undefined) return;
-    known.running.add(job);
+    this.#supply.took(known, job);
     const expiresAt = now + this.#parameters.firstTokenSlaMs * 2;
-    this.#leases.set(job, {
+    this.#leases.add({
       job,
       fence,
       daemon,
       account,
       flow: null,
       units: 0,
+      reserved: false,
       leaseUntil: now,
       expiresAt,
       taken: true,
@@ -190,12 +225,16 @@ export class Pool {
   }
 
   #endLease(job: JobId, tokens: Tokens | null, now: number): void {
-    const lease = this.#leases.get(job);
+    const lease = this.#leases.remove(job);
     if (lease === undefined) return;
-    this.#leases.delete(job);
-    const daemon = this.#daemons.get(lease.daemon);
-    if (daemon?.running.delete(job)) daemon.idleSince = now;
-    if (lease.flow !== null) this.#queue.correct(lease.flow, (tokens === null ? 0 : this.#units(tokens)) - lease.units);
+    const { flow, reserved, units } = lease;
+    if (flow !== null && reserved) this.#freeReserved(flow);
+    else if (flow !== null) {
+      const used = tokens === null ? 0 : this.#units(tokens);
+      this.#queue.correct(flow, used - units);
+    }
+    const freed = this.#supply.ended(lease.daemon, job, now);
+    if (freed !== null) this.#queue.unblock((waiting) => couldServe(freed, waiting));
   }
 
   lease(job: JobId): Lease | undefined {
@@ -204,61 +243,59 @@ export class Pool {
 
   /** The leases that nobody took up in time, and the ones whose hold is over. They stay until `ended` is called. */
   lapsed(now: number): Lease[] {
-    return [...this.#leases.values()].filter((lease) => (lease.taken ? lease.expiresAt : lease.leaseUntil) <= now);
+    return this.#leases.lapsed(now);
   }
 
   /** Takes out the jobs that waited too long, or that nobody here could serve once the grace for an empty pool is over. */
   rejections(now: number): Rejection[] {
-    if (now < this.#checkAt) return [];
-    this.#checkAt = Number.POSITIVE_INFINITY;
+    if (this.#supplyChanged) this.#doubt();
     const rejections: Rejection[] = [];
-    for (const job of this.#queue.inOrder()) {
-      const hopelessAt = this.#anyoneCould(job) ? job.waitUntil : job.enqueuedAt + LIMITS.emptyPoolMs;
-      const due = Math.min(job.waitUntil, hopelessAt);
-      if (now < due) {
-        this.#checkAt = Math.min(this.#checkAt, due);
-        continue;
-      }
-      this.#queue.remove(job.job);
-      const refusal = now < job.waitUntil ? whyNobody(this.#daemons.values(), job) : refuse("queue_timeout");
-      rejections.push({ job, refusal });
+    const known = new Map<string, boolean>();
+    for (const job of this.#times.unsure(now)) {
+      const needs = needsOf(job, this.#vocabulary);
+      const anyone = known.get(needs) ?? this.#anyoneCould(job);
+      known.set(needs, anyone);
+      if (anyone) this.#times.trust(job);
+      else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
     }
+    for (const job of this.#times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
+    for (const { job } of rejections) this.withdraw(job.job);
     return rejections;
   }
 
+  /** Jobs that had somebody who could serve them may have nobody now. */
+  #doubt(): void {
+    this.#supplyChanged = false;
+    for (const { sample, jobs } of this.#queue.groups()) {
+      if (!this.#anyoneCould(sample)) for (const job of jobs()) this.#times.doubt(job);
+    }
+  }
+
   #anyoneCould(job: WaitingJob): boolean {
-    for (const daemon of this.#daemons.values()) if (couldServe(daemon, job)) return true;
+    for (const daemon of this.daemons.values()) if (couldServe(daemon, job)) return true;
     return false;
   }
 
-  /**
-   * When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. A
-   * lease that runs is not waited for: a timer that lasts as long as a job would keep the object awake for it. One that has
-   * lapsed is being looked into, and looked at again only after a moment.
-   */
+  /** When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. */
   nextDue(now: number): number | null {
-    let due = this.#queue.size === 0 ? Number.POSITIVE_INFINITY : this.#checkAt;
-    for (const { taken, leaseUntil } of this.#leases.values()) {
-      if (!taken) due = Math.min(due, leaseUntil > now ? leaseUntil : now + LIMITS.leaseMs);
-    }
+    const due = Math.min(this.#times.nextDue, this.#leases.nextDue(now));
     return Number.isFinite(due) ? due : null;
   }
 
-  /** The place of a waiting job in today's order, from 1; null when it does not wait. */
+  /** The place of a waiting job by today's estimates, from 1; null when it does not wait. */
   position(id: JobId): number | null {
-    if (this.#queue.get(id) === undefined) return null;
-    let place = 0;
-    for (const job of this.#queue.inOrder()) {
-      place += 1;
-      if (job.job === id) return place;
-    }
-    return null;
+    const ahead = this.#queue.ahead(id);
+    return ahead === null ? null : ahead.jobs + 1;
   }
 
-  #freeSlots(): number {
-    let free = 0;
-    for (const daemon of this.#daemons.values()) free += Math.max(0, daemon.slots - daemon.running.size);
-    return free;
+  /** The fairness counters, for the next life of the pool. */
+  fairness(): Fairness {
+    return this.#queue.snapshot();
+  }
+
+  /** Goes on with the counters of an earlier life; to be called before anything waits. */
+  restoreFairness(counters: Fairness): void {
+    this.#queue.restore(counters);
   }
 
   #units(tokens: Tokens): number {
@@ -268,9 +305,9 @@ export class Pool {
 
   /** In a pool with daemons, a feature that none of them has can be refused at once. */
   #missingFeature(job: WaitingJob): Refusal | null {
-    if (this.#daemons.size === 0) return null;
+    if (this.daemons.size === 0) return null;
     for (const { feature, param } of job.features) {
-      const known = [...this.#daemons.values()].some((daemon) => daemon.features.includes(feature));
+      const known = [...this.daemons.values()].some((daemon) => daemon.features.includes(feature));
       if (!known) return refuse("unsupported_parameter", { param });
     }
     return null;

@@ -119,7 +119,7 @@ export class AccountSlice extends DurableObject<Env> implements SliceRpc {
   #held({ ledger }: Books, job: JobId): HoldResult {
     const hold = ledger.openHold(job);
     if (hold === undefined) return { type: "refused", refusal: refuse("job_not_found") };
-    return { type: "held", ...heldTerms(hold, ledger.remaining(), null) };
+    return { type: "held", ...heldTerms(ledger.state, hold, ledger.remaining(), null) };
   }
 
   async post(facts: JobFacts): Promise<PostResult> {

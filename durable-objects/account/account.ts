@@ -348,6 +348,7 @@ export class Account extends ManagedAccount implements AccountRpc {
     const hold = this.#books?.ledger.openHold(job);
     if (hold === undefined || this.#books === null) return { type: "refused", refusal: refuse("job_not_found") };
     const { ledger } = this.#books;
-    return { type: "held", ...heldTerms(hold, ledger.remaining(), allotmentOf(ledger.state, hold, this.#parameters)) };
+    const allotment = allotmentOf(ledger.state, hold, this.#parameters);
+    return { type: "held", ...heldTerms(ledger.state, hold, ledger.remaining(), allotment) };
   }
 }

@@ -2,7 +2,7 @@
 
 import type { HoldDecision } from "../../core/account/hold.ts";
 import { shown } from "../../core/account/lots.ts";
-import { slotsIn } from "../../core/account/slots.ts";
+import { queueWeight, slotsIn } from "../../core/account/slots.ts";
 import type { AccountState, Hold } from "../../core/account/state.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { holdSlots, jobTime } from "../../core/ids.ts";
@@ -82,13 +82,19 @@ export function repeatedAnswer(ledger: Ledger, row: HoldRow, held: (row: HoldRow
 }
 
 /** What a hold promises, as its gateway needs it. */
-export function heldTerms(hold: Hold, remaining: Millicredits, allotment: AllotmentTerms | null): HeldTerms {
+export function heldTerms(
+  state: AccountState,
+  hold: Hold,
+  remaining: Millicredits,
+  allotment: AllotmentTerms | null,
+): HeldTerms {
   const { lane, reserved, maxRate = null, price, promptBound, completionCap, expiresAt, draws, peg } = hold;
   const held = sum(draws.map(({ backing, amount }) => shown(backing, amount, peg)));
   const unbacked = draws.some(({ backing }) => backing === "none");
   return {
     lane,
     reserved,
+    share: { weight: queueWeight(state, lane, hold.at), paying: state.hasPaid },
     maxRate,
     allotment,
     price,

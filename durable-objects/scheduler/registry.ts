@@ -1,6 +1,7 @@
 /** The rows of a scheduler: who is registered, and which start this is. */
 
 import type { DaemonId } from "../../core/ids.ts";
+import type { Fairness } from "../../core/scheduler/snapshot.ts";
 import type { Registration } from "../../protocol/internal/pool.ts";
 
 /** Fences of one start; 2^22 jobs at a few hundred a second are hours, and then the next number is taken. */
@@ -35,6 +36,16 @@ export class Registry {
   /** Removes a daemon if the relay that says so is the one that has it. */
   remove(daemon: DaemonId, relay: string): void {
     this.#sql.exec("DELETE FROM registrations WHERE daemon = ? AND relay = ?", daemon, relay);
+  }
+
+  /** The fairness counters that were kept last, or null. */
+  fairness(): Fairness | null {
+    const [row] = this.#sql.exec<{ counters: string }>("SELECT counters FROM fairness").toArray();
+    return row === undefined ? null : (JSON.parse(row.counters) as Fairness);
+  }
+
+  putFairness(counters: Fairness): void {
+    this.#sql.exec("INSERT OR REPLACE INTO fairness (id, counters) VALUES (1, ?)", JSON.stringify(counters));
   }
 
   /**

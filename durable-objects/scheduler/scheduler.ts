@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
+import { LANE_TABLE } from "../../core/lanes.ts";
+import type { Flow } from "../../core/scheduler/fair-queue.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
@@ -15,8 +17,12 @@ import { parametersOf } from "../shared/settings.ts";
 import { Registry } from "./registry.ts";
 import { SCHEDULER_MIGRATIONS } from "./schema.ts";
 
+/** The flow of the accounts that never paid. No account has this name. */
+const UNPAID = "unpaid";
 /** How long a start waits for relays to say what they run. */
 const RECOVERY_MS = 2_000;
+/** How often a pool that jobs wait in keeps its counters: one row in this time. */
+const FAIRNESS_MS = 10_000;
 
 interface Waiter {
   readonly request: AcquireRequest;
@@ -39,11 +45,16 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   #endedMeanwhile: Set<number> | null = null;
   #timer: { due: number; handle: ReturnType<typeof setTimeout> } | null = null;
 
+  /** When the fairness counters are written next, at the earliest. */
+  #keepAt = 0;
+
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     migrate(ctx.storage, SCHEDULER_MIGRATIONS);
     this.#registry = new Registry(ctx.storage.sql);
     this.#pool = new Pool(parametersOf(env));
+    const counters = this.#registry.fairness();
+    if (counters !== null) this.#pool.restoreFairness(counters);
     for (const registration of this.#registry.all()) this.#pool.register(registration, Date.now());
   }
 
@@ -167,6 +178,11 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
     for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
     for (const lease of this.#pool.lapsed(now)) this.ctx.waitUntil(this.#lapse(lease));
+    // Shares matter where somebody waits; a pool that nobody waits in writes nothing.
+    if (granted.length > 0 && this.#pool.waiting > 0 && now >= this.#keepAt) {
+      this.#keepAt = now + FAIRNESS_MS;
+      this.#registry.putFairness(this.#pool.fairness());
+    }
     this.#arm(now);
   }
 
@@ -258,12 +274,12 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 }
 
 function waitingJob(request: AcquireRequest, now: number): WaitingJob {
-  const { job, account, lane, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
+  const { job, account, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
   const { waitUntil, holdExpiresAt } = request;
   return {
     job,
     account,
-    flow: { lane, account },
+    flow: flowOf(request),
     reserved: request.reserved,
     rate,
     maxRate,
@@ -280,6 +296,12 @@ function waitingJob(request: AcquireRequest, now: number): WaitingJob {
     waitUntil,
     holdExpiresAt,
   };
+}
+
+/** Where a job stands in the queue: accounts that never paid share one flow where a lane says so (economics.md §8). */
+function flowOf({ account, lane, share: { weight, paying } }: AcquireRequest): Flow {
+  const apart = paying || LANE_TABLE[lane].accounts !== "metered";
+  return { lane, account: apart ? account : UNPAID, weight };
 }
 
 function grantOf({ daemon, lease, terms }: Dispatch, now: number): AcquireResponse {

@@ -13,4 +13,11 @@ export const SCHEDULER_MIGRATIONS: readonly string[] = [
     number INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- The fairness counters, now and then: what a restart in between loses is a moment's shares.
+  CREATE TABLE fairness (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    counters TEXT NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -36,6 +36,7 @@ export interface HeldTerms {
   readonly lane: Lane;
   /** Whether it runs in a slot that a package has reserved. */
   readonly reserved: boolean;
+  readonly share: QueueShare;
   /** The highest rate that it may be served at; null for the catalog's. */
   readonly maxRate: Rate | null;
   /** What bounds each payee's part of the allotment that pays for it; null where no allotment does. */
@@ -48,6 +49,14 @@ export interface HeldTerms {
   readonly remaining: Millicredits;
   /** Whether unbacked credits pay for part of it: a provider may refuse such jobs (economics.md §3). */
   readonly unbacked: boolean;
+}
+
+/** An account's place in a lane's queue (economics.md §8). */
+export interface QueueShare {
+  /** What it weighs: its allotment in `included`, its reserved slots in `dedicated`, else 1. */
+  readonly weight: number;
+  /** Whether it has ever paid: those that have not share one place in `public`. */
+  readonly paying: boolean;
 }
 
 /** Today's allotment and who has earned of it at least the part that one payee may always have (economics.md §3). */

@@ -5,7 +5,7 @@ import type { AccountId, DaemonId, JobId, Pseudonym } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
 import type { Quantization, Rate, Terms, Tokens } from "../../core/pricing.ts";
 import type { NanoUsd } from "../../core/units.ts";
-import type { AllotmentTerms, HeldTerms } from "./account.ts";
+import type { AllotmentTerms, HeldTerms, QueueShare } from "./account.ts";
 
 /** What a job asks of a daemon. */
 export interface Needs {
@@ -31,6 +31,7 @@ export interface AcquireRequest {
   readonly maxRate: Rate;
   /** Whether it runs in a slot that a package has reserved. */
   readonly reserved: boolean;
+  readonly share: QueueShare;
   /** What bounds each payee's part of the allotment that pays for it. */
   readonly allotment: AllotmentTerms | null;
   readonly estimate: Tokens;

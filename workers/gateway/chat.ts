@@ -185,7 +185,7 @@ function jobToOpen(
   now: number,
 ): JobToOpen {
   const { request, model, wish, needs, choices } = prepared;
-  const { lane, reserved, allotment, maxRate } = held;
+  const { lane, reserved, share, allotment, maxRate } = held;
   const salt = crypto.getRandomValues(new Uint8Array(16));
   return {
     account,
@@ -200,6 +200,7 @@ function jobToOpen(
       rate: wish.rate,
       maxRate: maxRate ?? wish.rate,
       reserved,
+      share,
       allotment,
       estimate: { prompt: held.promptBound, completion: held.completionCap * choices },
       unbacked: held.unbacked,

@@ -119,7 +119,7 @@ export class ModelAccount {
     const hold = this.#ledger.openHold(job);
     if (hold === undefined) throw new Error(`${job} is not held`);
     const { state } = this.#ledger;
-    return { type: "held", ...heldTerms(hold, this.#ledger.remaining(), allotmentOf(state, hold, PARAMETERS)) };
+    return { type: "held", ...heldTerms(state, hold, this.#ledger.remaining(), allotmentOf(state, hold, PARAMETERS)) };
   }
 
   /** As the object sends, but for the other account, which is asked first there. */

@@ -86,7 +86,7 @@ export class Market {
     const preferred = this.accountAt(favourite);
     for (const daemon of this.providers) daemon.idleSince = daemon.provider === preferred ? 0 : 1;
     const share = PARAMETERS.allotmentPayeeShareBasisPoints;
-    const daemon = chooseDaemon(this.providers, waiting(demand), share as BasisPoints);
+    const daemon = chooseDaemon(this.providers, this.providers, waiting(demand), share as BasisPoints);
     const able = this.providers.filter((each) => mayServe(each, demand));
     // One payee earns at most max(20 % ◆, 1 / eligible payees) of an allotment (economics.md §3).
     const cap =
@@ -116,7 +116,7 @@ function waiting({ job, account, terms, only, excluded }: Demand): WaitingJob {
   return {
     job,
     account,
-    flow: { lane: terms.lane, account },
+    flow: { lane: terms.lane, account, weight: terms.share.weight },
     reserved: terms.reserved,
     rate: RATE,
     maxRate: terms.maxRate ?? RATE,

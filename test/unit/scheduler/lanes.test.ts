@@ -75,7 +75,7 @@ describe("a dedicated job", () => {
 it("serves a job in a reserved slot ahead of everything, and leaves the lanes' shares as they are", () => {
   const pool = poolOf([daemon("a")]);
   for (const name of ["one", "two"]) pool.enqueue(job(name));
-  for (const name of ["mine", "mine too"]) pool.enqueue({ ...job(name, { lane: "dedicated" }), reserved: true });
+  for (const name of ["mine", "mine too"]) pool.enqueue(job(name, { lane: "dedicated", weight: 2, reserved: true }));
   expect(pool.position("mine" as never)).toBe(1);
   expect(order(pool).map(({ job: id }) => id)).toEqual(["mine", "mine too", "one", "two"]);
   expect(pool.withdraw("mine" as never)).toBe(false);

@@ -36,15 +36,22 @@ export function daemon(name: string, changes: Partial<Offer> = {}): Offer {
   };
 }
 
-type JobChanges = Partial<Omit<WaitingJob, "job" | "flow" | "account">> & { lane?: Lane; account?: string };
+type JobChanges = Partial<Omit<WaitingJob, "job" | "flow" | "account">> & {
+  lane?: Lane;
+  account?: string;
+  weight?: number;
+};
 
 /** A job of 1,000 completion tokens at 80,000 nanoUSD that came at {@link START} and may wait for a minute. */
-export function job(name: string, { lane = "public", account = "consumer", ...changes }: JobChanges = {}): WaitingJob {
+export function job(
+  name: string,
+  { lane = "public", account = "consumer", weight = 1, ...changes }: JobChanges = {},
+): WaitingJob {
   const { rate = { completion: 80_000, prompt: 20_000, per: 1_000 } } = changes;
   return {
     job: name as JobId,
     account: account as AccountId,
-    flow: { lane, account },
+    flow: { lane, account, weight },
     reserved: false,
     rate,
     maxRate: rate,

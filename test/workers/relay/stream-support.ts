@@ -54,6 +54,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
     hold: {
       lane: "public",
       reserved: false,
+      share: { weight: 1, paying: true },
       maxRate: null,
       allotment: null,
       price: 100_000 as never,

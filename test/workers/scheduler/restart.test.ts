@@ -9,6 +9,7 @@ import {
   balance,
   chat,
   crash,
+  credit,
   openAccount,
   openMarket,
   receiptsOf,
@@ -160,6 +161,8 @@ it("keeps the slot of a job that its relay still has at the hold's end, until th
 it("serves an account that floods the pool every second time while another one waits", async () => {
   const { consumer, provider } = await openMarket();
   const other = await openAccount();
+  // Accounts that never paid share one place in the queue.
+  for (const account of [consumer, other]) await credit(account, "topup", "1", `paid-${account.account}`);
   const { gates, onJob } = patient();
   const daemon = await addDaemon(provider, { offer: { slots: 1 }, onJob });
   const flood = Array.from({ length: 20 }, () => chat(consumer.apiKey, { max_tokens: 1 }));

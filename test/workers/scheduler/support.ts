@@ -44,6 +44,7 @@ export async function acquireAlone(
     rate: RATE,
     maxRate: RATE,
     reserved: false,
+    share: { weight: 1, paying: true },
     allotment: null,
     estimate: { prompt: 10, completion: 100 },
     unbacked: true,

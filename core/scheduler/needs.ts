@@ -1,0 +1,37 @@
+/** What a job needs of a daemon, as a text: jobs with the same one can be served by the same daemons. */
+
+import type { WaitingJob } from "./waiting-job.ts";
+
+/**
+ * What a pool must know to tell jobs apart: contexts that its daemons have, ascending, as two jobs between the same two
+ * can be served by the same ones; and the accounts that provide here, as nobody serves its own jobs.
+ */
+export interface Vocabulary {
+  readonly contexts: readonly number[];
+  readonly providers: ReadonlySet<string>;
+}
+
+/** The text of a job's needs. It holds as long as the pool's vocabulary is the same. */
+export function needsOf(job: WaitingJob, { contexts, providers }: Vocabulary): string {
+  const { flow, account, rate, maxRate, unbacked, allotment, quantizations, only, excluded, ignore, features } = job;
+  const context = contexts.findIndex((most) => most >= job.context);
+  const text = `${flow.lane} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)}`;
+  const capped = allotment !== null && allotment.paid.length > 0;
+  const narrow =
+    capped ||
+    quantizations !== null ||
+    only !== null ||
+    excluded.length > 0 ||
+    ignore.length > 0 ||
+    features.length > 0 ||
+    providers.has(account);
+  if (!narrow) return text;
+  const own = capped || providers.has(account) ? account : null;
+  const payees = capped ? allotment : null;
+  const names = features.map(({ feature }) => feature);
+  return text + JSON.stringify([own, payees, quantizations, only, excluded, ignore, names]);
+}
+
+function rateText({ completion, prompt, per }: WaitingJob["rate"]): string {
+  return `${completion}/${prompt}/${per}`;
+}
