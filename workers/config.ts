@@ -11,8 +11,10 @@ import { type Operator, OperatorsError, parseOperators } from "./operators.ts";
 export interface Config {
   /** The network's name: part of every receipt. */
   readonly network: string;
-  /** The region whose schedulers and relays this Worker calls. */
+  /** The region of whoever is nearest to no other one. */
   readonly region: string;
+  /** All regions, this one first. */
+  readonly regions: readonly Region[];
   /** Relays that share the region's daemons. */
   readonly shards: number;
   /** 32 bytes: the root of every MAC that the edge makes. */
@@ -46,6 +48,12 @@ export interface X402Config {
   readonly feePayerSeed: Uint8Array;
 }
 
+/** A region of schedulers and relays, with the continents that it serves, by Cloudflare's codes. */
+export interface Region {
+  readonly name: string;
+  readonly continents: readonly string[];
+}
+
 /** A variable that is missing or malformed; its message says which one and how to set it. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -76,9 +84,11 @@ export function configOf(env: Env): Config {
 
 /** Reads and checks every variable. */
 export function readConfig(env: Settings): Config {
+  const home = variable("TOLLMILL_REGION", env.TOLLMILL_REGION, REGION, "a name of a-z 0-9 -, at most 32 long");
   return Object.freeze({
     network: variable("TOLLMILL_NETWORK", env.TOLLMILL_NETWORK, /^[a-z0-9][a-z0-9-]{0,63}$/, "a name of a-z 0-9 -"),
-    region: variable("TOLLMILL_REGION", env.TOLLMILL_REGION, REGION, "a name of a-z 0-9 -, at most 32 long"),
+    region: home,
+    regions: [{ name: home, continents: [] }, ...otherRegions(env.OTHER_REGIONS, home)],
     shards: shards(env.RELAY_SHARDS),
     edgeKey: hexToBytes(secret("EDGE_KEY", env.EDGE_KEY, /^[0-9a-f]{64}$/, "64 hex digits (openssl rand -hex 32)")),
     operators: readOperators(env.ADMIN_KEY),
@@ -96,6 +106,22 @@ export function readConfig(env: Settings): Config {
 function variable(name: string, value: unknown, form: RegExp, what: string): string {
   if (typeof value === "string" && form.test(value)) return value;
   throw new ConfigError(`${name} must be ${what}. Set it under [vars] in wrangler.toml.`);
+}
+
+const OTHER_REGION = /^([a-z0-9][a-z0-9-]{0,31})=([A-Z]{2}(?:,[A-Z]{2})*)$/;
+
+function otherRegions(value: string, home: string): Region[] {
+  const regions = value.split(" ").flatMap((text) => {
+    if (text === "") return [];
+    const [, name, continents] = OTHER_REGION.exec(text) ?? [];
+    return [{ name: name ?? "", continents: continents?.split(",") ?? [] }];
+  });
+  const names = new Set([home, "", ...regions.map(({ name }) => name)]);
+  if (names.size === regions.length + 2) return regions;
+  throw new ConfigError(
+    'OTHER_REGIONS must be regions with their continents, each region once, such as "weur=EU,AF apac=AS,OC". ' +
+      "Set it under [vars] in wrangler.toml.",
+  );
 }
 
 function secret(name: string, value: unknown, form: RegExp, what: string): string {

@@ -5,6 +5,7 @@
 
 import type { AccountId, JobId } from "../core/ids.ts";
 import { holderOf, sliceOfAccount } from "../durable-objects/shared/holder.ts";
+import { relayStub, schedulerStub } from "../durable-objects/shared/places.ts";
 import { retrying } from "../durable-objects/shared/retry.ts";
 import type { AccountRpc } from "../protocol/internal/account.ts";
 import { schedulerName } from "../protocol/internal/names.ts";
@@ -37,18 +38,28 @@ export function onSlice<T>(
   return retrying(() => method(sliceOfAccount(env, account, slice)));
 }
 
-/** Calls a method of the scheduler of a model's pool in this region. */
+/** Calls a method of the scheduler of a model's pool in one region. */
 export function onScheduler<T>(
   env: Env,
-  config: Config,
+  region: string,
   model: string,
   method: (scheduler: SchedulerRpc) => Promise<T>,
 ): Promise<T> {
-  const name = schedulerName(config.region, model);
-  return retrying(() => method(env.SCHEDULER.getByName(name) as unknown as SchedulerRpc));
+  const name = schedulerName(region, model);
+  return retrying(() => method(schedulerStub(env, name) as unknown as SchedulerRpc));
+}
+
+/** Calls a method of the schedulers of a model's pools in every region. */
+export async function onSchedulers<T>(
+  env: Env,
+  { regions }: Config,
+  model: string,
+  method: (scheduler: SchedulerRpc) => Promise<T>,
+): Promise<T[]> {
+  return await Promise.all(regions.map(({ name }) => onScheduler(env, name, model, method)));
 }
 
 /** Calls a method of a relay by its name. */
 export function onRelay<T>(env: Env, name: string, method: (relay: RelayRpc) => Promise<T>): Promise<T> {
-  return retrying(() => method(env.RELAY.getByName(name) as unknown as RelayRpc));
+  return retrying(() => method(relayStub(env, name) as unknown as RelayRpc));
 }

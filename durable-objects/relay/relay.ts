@@ -16,11 +16,12 @@ import {
 import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
-import { schedulerName } from "../../protocol/internal/names.ts";
+import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
 import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
+import { schedulerStub } from "../shared/places.ts";
 import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
@@ -82,7 +83,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   #scheduler(model: string) {
-    return this.env.SCHEDULER.getByName(schedulerName(this.env.TOLLMILL_REGION, model));
+    return schedulerStub(this.env, schedulerName(regionOf(this.#name), model));
   }
 
   /** A daemon's socket (with `?daemon=`), or a granted job, answered with its stream. */

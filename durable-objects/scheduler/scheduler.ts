@@ -12,6 +12,7 @@ import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
 import { migrate } from "../shared/migrations.ts";
+import { relayStub } from "../shared/places.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Registry } from "./registry.ts";
@@ -161,7 +162,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     }
     const lease = this.#pool.lease(job);
     const relay = lease === undefined ? undefined : this.#pool.daemons.get(lease.daemon)?.relay;
-    return relay === undefined ? false : await this.env.RELAY.getByName(relay).cancel(job);
+    return relay === undefined ? false : await relayStub(this.env, relay).cancel(job);
   }
 
   async isCurrent(job: JobId, fence: number): Promise<boolean> {
@@ -230,7 +231,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   async #runs(relay: string, job: JobId, fence: number): Promise<boolean> {
-    const { running } = await this.env.RELAY.getByName(relay).roster(this.#model());
+    const { running } = await relayStub(this.env, relay).roster(this.#model());
     return running.some((entry) => entry.job === job && entry.fence === fence);
   }
 
@@ -251,7 +252,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const isAsBefore = (daemon: DaemonId): boolean => this.#pool.daemons.get(daemon) === before.get(daemon);
     const relays = new Set([...before.values()].map((daemon) => daemon.relay));
     const asked = [...relays].map(async (relay) => {
-      const roster = await this.env.RELAY.getByName(relay).roster(this.#model());
+      const roster = await relayStub(this.env, relay).roster(this.#model());
       const connected = new Set(roster.registrations.map((registration) => registration.daemon));
       for (const { daemon, relay: own } of before.values()) {
         if (own !== relay || connected.has(daemon) || !isAsBefore(daemon)) continue;

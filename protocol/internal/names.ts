@@ -31,6 +31,11 @@ export function modelOfScheduler(name: string): string {
   return name.slice(name.indexOf("/") + 1);
 }
 
+/** The region of a scheduler or a relay, from its name. */
+export function regionOf(name: string): string {
+  return name.slice(0, Math.max(0, name.indexOf("/")));
+}
+
 /** The relay of one shard of a region's daemons: `region/shard`. */
 export function relayName(region: string, shard: number): string {
   return `${region}/${shard}`;

@@ -1,10 +1,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import { refuse } from "../../core/errors.ts";
+import { relayStub } from "../../durable-objects/shared/places.ts";
 import { SUBPROTOCOL } from "../../protocol/daemon/messages.ts";
 import { relayOf } from "../../protocol/internal/names.ts";
 import { connectQuery } from "../../protocol/network/daemons.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
+import { nearestRegion } from "../regions.ts";
 import { byAnyone, newApi, problems } from "./app.ts";
 
 const getConnect = createRoute({
@@ -26,10 +28,10 @@ connect.openapi(getConnect, (c) => {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
     return problem(c, refuse("upgrade_required", { detail: `This path is a WebSocket of ${SUBPROTOCOL}.` }));
   }
-  const { region, shards } = configOf(c.env);
-  const name = relayOf(region, c.req.valid("query").daemon, shards);
+  const config = configOf(c.env);
+  const name = relayOf(nearestRegion(config, c.req.raw), c.req.valid("query").daemon, config.shards);
   const request = new Request(c.req.raw);
   // Clients may write the header in any case; the relay knows one.
   request.headers.set("upgrade", "websocket");
-  return c.env.RELAY.getByName(name).fetch(request);
+  return relayStub(c.env, name).fetch(request);
 });

@@ -106,8 +106,8 @@ type ShownDaemon = z.output<typeof daemonShape>;
 
 /** Adds whether each is connected; asks only the relays that these daemons belong to. */
 async function withConnection(env: Env, records: readonly DaemonRecord[]): Promise<ShownDaemon[]> {
-  const { region, shards } = configOf(env);
-  const relays = new Set(records.map(({ id }) => relayOf(region, id, shards)));
+  const { regions, shards } = configOf(env);
+  const relays = new Set(regions.flatMap(({ name }) => records.map(({ id }) => relayOf(name, id, shards))));
   const connected = await Promise.all([...relays].map((name) => onRelay(env, name, (relay) => relay.connected())));
   const ids = new Set<DaemonId>(connected.flat());
   return records.map(({ created_at, ...record }) => ({

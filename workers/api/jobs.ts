@@ -9,9 +9,10 @@ import type { JobRecord } from "../../protocol/internal/account.ts";
 import type { PoolJob } from "../../protocol/internal/pool.ts";
 import { timeText } from "../../protocol/network/common.ts";
 import { cancelledJob, type JobState, job as jobShape } from "../../protocol/network/jobs.ts";
-import { type Config, configOf } from "../config.ts";
+import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
-import { onAccount, onScheduler } from "../objects.ts";
+import { onAccount, onSchedulers } from "../objects.ts";
+import { placeOf } from "../regions.ts";
 import { answers, byKey, named, newApi, problems } from "./app.ts";
 
 const params = z.object({ id: jobId });
@@ -47,7 +48,7 @@ jobs.openapi(getJob, async (c) => {
   const { id } = c.req.valid("param");
   const found = await findJob(c.env, c.var.key, id, "inference", "read");
   if ("refusal" in found) return problem(c, found.refusal);
-  const pool = found.record.type === "open" ? await inPool(c.env, configOf(c.env), id, found.record.model) : null;
+  const pool = found.record.type === "open" ? await placeOf(c.env, configOf(c.env), found.record.model, id) : null;
   return c.json({ ...shownJob(found.record, pool), id }, 200);
 });
 
@@ -57,7 +58,8 @@ jobs.openapi(deleteJob, async (c) => {
   if ("refusal" in found) return problem(c, found.refusal);
   const { record } = found;
   if (record.type !== "open") return c.json({ id, cancelled: false }, 200);
-  const cancelled = await onScheduler(c.env, configOf(c.env), record.model, (scheduler) => scheduler.cancel(id));
+  const stopped = await onSchedulers(c.env, configOf(c.env), record.model, (scheduler) => scheduler.cancel(id));
+  const cancelled = stopped.includes(true);
   return c.json({ id, cancelled }, 200);
 });
 
@@ -73,10 +75,6 @@ async function findJob(
   const answer = await onAccount(env, account, (object) => object.job({ secretHash }, id, scopes));
   if (!answer.ok) return answer;
   return answer.value.type === "unknown" ? { refusal: refuse("job_not_found") } : { record: answer.value };
-}
-
-function inPool(env: Env, config: Config, id: JobId, model: string): Promise<PoolJob> {
-  return onScheduler(env, config, model, (scheduler) => scheduler.job(id));
 }
 
 const NOTHING = { model: null, position: null, eta_ms: null, daemon: null, receipt: null, reason: null } as const;

@@ -5,7 +5,7 @@ import { logSize } from "../../db/log.ts";
 import { version } from "../../package.json";
 import { status as statusShape } from "../../protocol/network/status.ts";
 import { configOf } from "../config.ts";
-import { onScheduler } from "../objects.ts";
+import { supplyOf } from "../regions.ts";
 import { answers, byAnyone, named, newApi, problems } from "./app.ts";
 
 /** However many ask, the objects and D1 are asked once a second by each isolate. */
@@ -42,7 +42,7 @@ async function readStatus(env: Env): Promise<Status> {
   const [models, size, count] = await Promise.all([listModels(env.DB), logSize(env.DB), countDeadLetters(env.DB)]);
   const supplies = await Promise.all(
     models.map(async ({ id }) => {
-      const { daemons, slots, free, waiting } = await onScheduler(env, config, id, (scheduler) => scheduler.supply());
+      const { daemons, slots, free, waiting } = await supplyOf(env, config, id);
       return { id, daemons, slots, free, waiting };
     }),
   );

@@ -23,7 +23,8 @@ import { authenticate, pseudonymOf } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
-import { onAccount, onScheduler, onSlice } from "../objects.ts";
+import { onAccount, onSlice } from "../objects.ts";
+import { placeOf } from "../regions.ts";
 import { paymentRequired } from "../x402/offer.ts";
 import { payWithCall } from "../x402/pay.ts";
 import { findModel } from "./catalog.ts";
@@ -99,7 +100,7 @@ function beginWithoutHold(
     emitError("hold_failed", error, { job });
     return { type: "refused", refusal: refuse("internal_error"), retryAfterSeconds: null, grant: null };
   });
-  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
+  const position = () => placeOf(c.env, config, model.id, job);
   const stream = waitingStream(opened, position, headOf(job, model.id, choices, now));
   return c.body(stream, 200, { "x-job-id": job, "x-credits-refresh": refreshAt(now), ...STREAM_HEADERS });
 }
@@ -240,7 +241,7 @@ async function answer(
   const head = headOf(job, model.id, choices, queuedAt);
   const early = request.stream === true ? await within(LIMITS.headersAfterMs, opened) : await opened;
   if (early !== null) return final(c, early, head, queuedAt, headers);
-  const position = () => onScheduler(c.env, config, model.id, (scheduler) => scheduler.job(job));
+  const position = () => placeOf(c.env, config, model.id, job);
   return c.body(waitingStream(opened, position, head), 200, { ...headers, ...STREAM_HEADERS });
 }
 

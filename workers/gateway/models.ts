@@ -7,7 +7,7 @@ import { type CatalogModel, rateOf } from "../../protocol/catalog.ts";
 import type { Supply } from "../../protocol/internal/pool.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
-import { onScheduler } from "../objects.ts";
+import { supplyOf } from "../regions.ts";
 import { catalogOf, findModel } from "./catalog.ts";
 
 /** However many ask, each pool is asked once a second by each isolate. */
@@ -49,7 +49,7 @@ function decoded(text: string): string | null {
 
 async function modelObject(env: Env, config: Config, model: CatalogModel): Promise<Record<string, unknown>> {
   const rate = rateOf(model, config.parameters);
-  const supply = await supplyOf(env, config, model.id);
+  const supply = await freshSupply(env, config, model.id);
   return {
     id: model.id,
     object: "model",
@@ -72,11 +72,11 @@ async function modelObject(env: Env, config: Config, model: CatalogModel): Promi
   };
 }
 
-async function supplyOf(env: Env, config: Config, model: string): Promise<Supply> {
+async function freshSupply(env: Env, config: Config, model: string): Promise<Supply> {
   const now = Date.now();
   const known = supplies.get(model);
   if (known !== undefined && now < known.until) return known.supply;
-  const supply = await onScheduler(env, config, model, (scheduler) => scheduler.supply());
+  const supply = await supplyOf(env, config, model);
   supplies.set(model, { supply, until: now + FRESH_MS });
   return supply;
 }

@@ -5,6 +5,7 @@ import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { modelOfScheduler, relayOf, schedulerName } from "../../../protocol/internal/names.ts";
 import { authenticateAdmin } from "../../../workers/auth.ts";
 import { ConfigError, configOf, readConfig } from "../../../workers/config.ts";
+import { nearestRegion } from "../../../workers/regions.ts";
 import { keyOf } from "../../support/receipts.ts";
 
 it("reads what wrangler.toml and the secrets say, once", () => {
@@ -17,6 +18,10 @@ it("reads what wrangler.toml and the secrets say, once", () => {
 it.each([
   [{ TOLLMILL_NETWORK: "" }, /^TOLLMILL_NETWORK must be .* \[vars\]/],
   [{ TOLLMILL_REGION: "a/b" }, /^TOLLMILL_REGION must be .* \[vars\]/],
+  [{ OTHER_REGIONS: "weur" }, /^OTHER_REGIONS must be .* \[vars\]/],
+  [{ OTHER_REGIONS: "weur=eu" }, /^OTHER_REGIONS must be .* \[vars\]/],
+  [{ OTHER_REGIONS: "weur=EU weur=AF" }, /^OTHER_REGIONS must be .* each region once/],
+  [{ OTHER_REGIONS: "local=EU" }, /^OTHER_REGIONS must be .* each region once/],
   [{ RELAY_SHARDS: "0" }, /^RELAY_SHARDS must be .* \[vars\]/],
   [{ RELAY_SHARDS: "2000" }, /^RELAY_SHARDS must be .* \[vars\]/],
   [{ EDGE_KEY: "zz" }, /secret EDGE_KEY must be .*wrangler secret put EDGE_KEY/],
@@ -43,6 +48,19 @@ it("never repeats a key where it says what is wrong with it", () => {
   for (const ADMIN_KEY of broken) {
     expect(() => readConfig({ ...env, ADMIN_KEY })).toThrow(/^(?!.*secret-k)The secret ADMIN_KEY/);
   }
+});
+
+it.each([
+  ["EU", "weur"],
+  ["AF", "weur"],
+  ["OC", "apac"],
+  ["NA", "local"],
+  [undefined, "local"],
+] as const)("serves a caller from %s in %s", (continent, region) => {
+  const config = readConfig({ ...env, OTHER_REGIONS: "weur=EU,AF apac=AS,OC" });
+  const caller = continent === undefined ? {} : { cf: { continent } as IncomingRequestCfProperties };
+  expect(nearestRegion(config, caller)).toBe(region);
+  expect(config.regions.map(({ name }) => name)).toEqual(["local", "weur", "apac"]);
 });
 
 it("changes parameters for a private network", () => {
