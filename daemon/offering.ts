@@ -125,9 +125,9 @@ export class Offering {
   }
 
   #send(channel: Channel): void {
-    const { engine, terms } = this.#options;
+    const { engine, terms, serve } = this.#options;
     const models = [...this.#models.values()].filter(({ available }) => available).map(({ offered }) => offered);
-    const offer: Offer = { type: "offer", engine: engine.label.slice(0, 128), ...terms, models };
+    const offer: Offer = { type: "offer", engine: engine.label.slice(0, 128), ...terms, models, slots: serve.slots };
     const text = JSON.stringify(offer);
     if (text !== this.#sent && channel.send(offer)) this.#sent = text;
   }

@@ -11,6 +11,9 @@ export interface DaemonOffer {
   readonly provider: AccountId;
   readonly quantization: Quantization;
   readonly slots: number;
+  /** The jobs that it serves at once over all its models, and those that it has for other pools now. */
+  readonly sharedSlots: number;
+  readonly elsewhere: number;
   readonly context: number;
   readonly features: readonly string[];
   readonly tokensPerSecond: number;
@@ -22,7 +25,13 @@ export interface DaemonOffer {
 }
 
 export interface Daemon extends DaemonOffer {
+  elsewhere: number;
   readonly running: Set<JobId>;
   /** When its last job ended, or when it came; milliseconds since 1970. */
   idleSince: number;
+}
+
+/** The jobs that a daemon can take beside those that it has. */
+export function roomOf({ slots, sharedSlots, elsewhere, running }: Daemon): number {
+  return Math.max(0, Math.min(slots, sharedSlots - elsewhere) - running.size);
 }

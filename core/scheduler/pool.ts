@@ -237,6 +237,12 @@ export class Pool {
     if (freed !== null) this.#queue.unblock((waiting) => couldServe(freed, waiting));
   }
 
+  /** A relay says how many jobs a daemon has for other pools, which it has no slots for here. */
+  elsewhere(daemon: DaemonId, jobs: number): void {
+    const changed = this.#supply.serves(daemon, jobs);
+    if (changed !== null) this.#queue.unblock((waiting) => couldServe(changed, waiting));
+  }
+
   lease(job: JobId): Lease | undefined {
     return this.#leases.get(job);
   }

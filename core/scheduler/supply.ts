@@ -1,7 +1,7 @@
 /** The daemons of a pool: who is there, who has a free slot, and how many there are of both. */
 
 import type { DaemonId, JobId } from "../ids.ts";
-import type { Daemon, DaemonOffer } from "./daemon.ts";
+import { type Daemon, type DaemonOffer, roomOf } from "./daemon.ts";
 
 export class Supply {
   readonly #daemons = new Map<DaemonId, Daemon>();
@@ -75,6 +75,15 @@ export class Supply {
     this.#place(daemon);
   }
 
+  /** A daemon has so many jobs for other pools. Gives the daemon if it is there. */
+  serves(id: DaemonId, elsewhere: number): Daemon | null {
+    const daemon = this.#daemons.get(id);
+    if (daemon === undefined) return null;
+    daemon.elsewhere = elsewhere;
+    this.#place(daemon);
+    return daemon;
+  }
+
   /** A daemon has a job less. Gives the daemon if it is there and had the job. */
   ended(id: DaemonId, job: JobId, now: number): Daemon | null {
     const daemon = this.#daemons.get(id);
@@ -86,7 +95,7 @@ export class Supply {
   }
 
   #place(daemon: Daemon): void {
-    const isFree = !daemon.draining && daemon.running.size < daemon.slots;
+    const isFree = !daemon.draining && roomOf(daemon) > 0;
     if (!isFree) this.#displace(daemon);
     else if (!this.#places.has(daemon.daemon)) {
       this.#places.set(daemon.daemon, this.#free.length);

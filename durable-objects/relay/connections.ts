@@ -11,7 +11,7 @@ import { type Offer, type RelayMessage, SUBPROTOCOL } from "../../protocol/daemo
 import type { Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
 import { retrying } from "../shared/retry.ts";
 import { challengeDaemon, enrolledBy, isProven } from "./admission.ts";
-import { checkOffer, registrationsOf } from "./registrations.ts";
+import { checkOffer, registrationsOf, sharedSlotsOf } from "./registrations.ts";
 import { newSession, type Session, sessionOf, updateSession } from "./session.ts";
 
 /** Policy violation: the close code of a connection that may not go on (RFC 6455, 7.4.1). */
@@ -37,6 +37,8 @@ export interface ConnectionsHost {
   scheduler(model: string): Pick<SchedulerRpc, "register" | "unregister">;
   /** The jobs that a daemon runs here for a model. */
   running(daemon: DaemonId, model: string): JobId[];
+  /** The jobs that a daemon has for other models; whoever asks tells the model's pool. */
+  elsewhere(daemon: DaemonId, model: string): number;
   /** A socket is no longer a daemon's: what runs over it has to end. */
   gone(socket: WebSocket): void;
 }
@@ -152,7 +154,8 @@ export class Connections {
   }
 
   registrations(session: Session): Map<string, Registration> {
-    return registrationsOf(session, this.#host.name, this.#host.parameters);
+    const { name, parameters, elsewhere } = this.#host;
+    return registrationsOf(session, name, parameters, elsewhere);
   }
 
   /** Says what is wrong with a message; a daemon that goes on like that is sent away. */
@@ -193,6 +196,17 @@ export class Connections {
     const socket = this.socketOf(daemon);
     const offer = socket === null ? null : sessionOf(socket)?.offer;
     return offer?.models.find(({ id }) => id === model)?.slots ?? 0;
+  }
+
+  /** The jobs that a daemon serves at once over all its models; 0 when it is not here. */
+  sharedSlotsOf(daemon: DaemonId): number {
+    const offer = this.#current(daemon)?.offer;
+    return offer === null || offer === undefined ? 0 : sharedSlotsOf(offer);
+  }
+
+  /** The models that a daemon offers. */
+  modelsOf(daemon: DaemonId): string[] {
+    return this.#current(daemon)?.offer?.models.map(({ id }) => id) ?? [];
   }
 
   /** The sessions of all daemons that were admitted. */

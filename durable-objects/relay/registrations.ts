@@ -1,5 +1,6 @@
 /** A daemon's offer as its pools see it (economics.md §2: what it declares, within the caps of its tier). */
 
+import type { DaemonId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ElectricityFloor } from "../../core/pricing.ts";
 import type { Offer, OfferedModel, Tier } from "../../protocol/daemon/messages.ts";
@@ -30,7 +31,12 @@ export function floorOf(offer: Offer, model: OfferedModel, parameters: Parameter
 }
 
 /** The registrations that a session's offer makes, one for each model that the catalog has. */
-export function registrationsOf(session: Session, relay: string, parameters: Parameters): Map<string, Registration> {
+export function registrationsOf(
+  session: Session,
+  relay: string,
+  parameters: Parameters,
+  elsewhere: (daemon: DaemonId, model: string) => number,
+): Map<string, Registration> {
   const { offer, account, daemon, draining } = session;
   if (offer === null || account === null) return new Map();
   return new Map(
@@ -42,6 +48,8 @@ export function registrationsOf(session: Session, relay: string, parameters: Par
         provider: account,
         quantization: model.quantization,
         slots: model.slots,
+        sharedSlots: sharedSlotsOf(offer),
+        elsewhere: elsewhere(daemon, model.id),
         context: model.context,
         features: model.features,
         tokensPerSecond: model.tokens_per_second,
@@ -52,6 +60,11 @@ export function registrationsOf(session: Session, relay: string, parameters: Par
       },
     ]),
   );
+}
+
+/** The jobs that a daemon serves at once over all its models; those of one model where it does not say. */
+export function sharedSlotsOf({ slots, models }: Offer): number {
+  return slots ?? Math.max(0, ...models.map((model) => model.slots));
 }
 
 /** Keeps the models of an offer that the catalog has in that quantization, and says why others were left out. */

@@ -32,6 +32,7 @@ import { readMessage } from "./messages.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
+import { SlotShares } from "./slot-shares.ts";
 import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
@@ -52,6 +53,7 @@ interface LiveStream {
 export class Relay extends DurableObject<Env> implements RelayRpc {
   readonly #parameters: Parameters;
   readonly #connections: Connections;
+  readonly #shares: SlotShares;
   readonly #streams = new Map<number, LiveStream>();
   readonly #byJob = new Map<JobId, JobStream>();
   readonly #outbox: Outbox;
@@ -72,7 +74,14 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       name: this.#name,
       scheduler: (model) => this.#scheduler(model),
       running: (daemon, model) => this.#running(model).flatMap((job) => (job.daemon === daemon ? [job.job] : [])),
+      elsewhere: (daemon, model) => this.#shares.elsewhere(daemon, model),
       gone: (socket) => this.#gone(socket),
+    });
+    this.#shares = new SlotShares({
+      slotsOf: (daemon) => this.#connections.sharedSlotsOf(daemon),
+      modelsOf: (daemon) => this.#connections.modelsOf(daemon),
+      // Whether there are more or less: somebody may wait for the slot, or get one that is not there.
+      tell: (model, daemon, jobs) => this.#reports.add(model, { type: "elsewhere", daemon, jobs }, true),
     });
     // Answered by the platform without waking the relay.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
@@ -99,11 +108,18 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     if (socket === null) {
       // A relay that was lost has not heard its sockets close, so a pool may go on with a daemon that never came back.
       this.ctx.waitUntil(this.#forget(job));
-      this.#reports.add(job.model, ended(job), true);
+      this.#reports.add(job.model, ended(job, "failed"), true);
       return refusal("provider_failed", "The provider has gone.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
     if (Date.now() >= job.grant.leaseUntil) return refusal("provider_failed", "The lease has lapsed.", false);
+    const { daemon } = job.grant;
+    if (this.#shares.isFull(daemon)) {
+      const jobs = this.#shares.elsewhere(daemon, job.model);
+      this.#reports.add(job.model, { type: "elsewhere", daemon, jobs }, false);
+      this.#reports.add(job.model, ended(job, "busy"), true);
+      return refusal("provider_failed", "The provider has no slot left.", true, true);
+    }
     const stream = this.#start(job, ticket, socket);
     const gone = (): void => stream.cancel();
     request.signal.addEventListener("abort", gone, { once: true });
@@ -129,6 +145,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const stream = new JobStream(job, id, this.#hostOf(job, id, socket), Date.now());
     this.#streams.set(id, { stream, socket });
     this.#byJob.set(job.job, stream);
+    this.#shares.started(grant.daemon, job.model);
     send(socket, {
       type: "job",
       stream: id,
@@ -162,7 +179,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       publish: (text, body) => this.#publish(text, body),
       report: (report) => this.#reports.add(job.model, report, report.type === "ended" && this.#isFull(job)),
       ended: () => {
-        this.#streams.delete(id);
+        if (this.#streams.delete(id)) this.#shares.ended(job.grant.daemon, job.model);
         if (this.#byJob.get(job.job)?.id === id) this.#byJob.delete(job.job);
       },
     };
@@ -366,11 +383,11 @@ function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-function refusal(code: ErrorCode, detail: string, move: boolean): Response {
-  const body: RelayRefusal = { refusal: refuse(code, { detail }), move, resolved: false };
+function refusal(code: ErrorCode, detail: string, move: boolean, busy = false): Response {
+  const body: RelayRefusal = { refusal: refuse(code, { detail }), move, busy, resolved: false };
   return Response.json(body, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
 }
 
-function ended(job: RelayJob): JobReport {
-  return { type: "ended", job: job.job, fence: job.grant.fence, result: "failed", tokens: null };
+function ended(job: RelayJob, result: "failed" | "busy"): JobReport {
+  return { type: "ended", job: job.job, fence: job.grant.fence, result, tokens: null };
 }

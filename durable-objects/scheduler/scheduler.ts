@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
+import { roomOf } from "../../core/scheduler/daemon.ts";
 import type { Flow } from "../../core/scheduler/fair-queue.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
@@ -127,6 +128,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const now = Date.now();
     for (const report of reports) {
       if (report.type === "running") this.#pool.running(report, now);
+      else if (report.type === "elsewhere") this.#pool.elsewhere(report.daemon, report.jobs);
       else {
         this.#endedMeanwhile?.add(report.fence);
         this.#pool.ended(report.job, report.fence, report.tokens, now);
@@ -140,7 +142,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     return {
       daemons: daemons.length,
       slots: total(daemons, (daemon) => daemon.slots),
-      free: total(daemons, (daemon) => Math.max(0, daemon.slots - daemon.running.size)),
+      free: total(daemons, roomOf),
       waiting: this.#pool.waiting,
       tokensPerSecond: total(daemons, (daemon) => daemon.slots * daemon.tokensPerSecond),
       features: [...new Set(daemons.flatMap((daemon) => daemon.features))].toSorted(),

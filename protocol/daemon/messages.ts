@@ -79,6 +79,8 @@ const offer = z.object({
   usd_per_kwh: z.number().min(0).max(10),
   accepts: z.enum(["usdc", "any"]),
   models: z.array(offeredModel).min(0).max(LIMITS.daemonModels),
+  /** Jobs that it serves at once over all its models; where it does not say, the most that it serves of one. */
+  slots: z.int().min(1).max(LIMITS.daemonSlots).optional(),
   prices: z
     .object({
       margin: z.number().min(1).max(100).optional(),

@@ -96,6 +96,8 @@ export interface RelayJob {
 export interface RelayRefusal {
   readonly refusal: Refusal;
   readonly move: boolean;
+  /** The daemon had no slot left beside its jobs of other pools, which have heard of it now: no move is counted. */
+  readonly busy?: boolean;
   /** Whether the relay has already ended the hold. */
   readonly resolved: boolean;
 }

@@ -11,17 +11,21 @@ export type Registration = DaemonOffer;
 /** A job that a relay runs. */
 export type RunningJob = RunningLease;
 
-/** What a relay tells a scheduler of a job, in digests: that it runs, or that it ended. */
+/**
+ * What a relay tells a scheduler, in digests: that a job runs, that it ended, or how many jobs a daemon has for other pools.
+ * `busy`: the daemon had no slot left beside what it has for other pools, and did not hear of the job.
+ */
 export type JobReport =
   | ({ readonly type: "running" } & RunningJob)
   | {
       readonly type: "ended";
       readonly job: JobId;
       readonly fence: number;
-      readonly result: "served" | "cancelled" | "declined" | "failed";
+      readonly result: "served" | "cancelled" | "declined" | "failed" | "busy";
       /** What was really used, to correct the estimate; null when nothing was. */
       readonly tokens: Tokens | null;
-    };
+    }
+  | { readonly type: "elsewhere"; readonly daemon: DaemonId; readonly jobs: number };
 
 export interface Supply {
   readonly daemons: number;

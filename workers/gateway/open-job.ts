@@ -46,7 +46,7 @@ export async function openJob(env: Env, config: Config, job: JobToOpen, signal: 
   /** The grant whose relay may have the job, and with it the hold. */
   let relayed: Grant | null = null;
   try {
-    for (let moves = 0; ; moves++) {
+    for (let [moves, grants] = [0, 0]; ; moves++, grants++) {
       signal.throwIfAborted();
       const { response: acquired, tries } = await acquire(env, config, { ...job.acquire, excluded }, signal);
       if (acquired.type === "refused") {
@@ -56,16 +56,20 @@ export async function openJob(env: Env, config: Config, job: JobToOpen, signal: 
       }
       grant = acquired.grant;
       firstDispatchedAt ??= grant.dispatchedAt;
-      if ((moves > 0 || tries > 1) && !(await takeOver(env, job, grant.fence))) {
+      if ((grants > 0 || tries > 1) && !(await takeOver(env, job, grant.fence))) {
         return { type: "refused", refusal: refuse("job_expired"), retryAfterSeconds: null, grant };
       }
       signal.throwIfAborted();
       relayed = grant;
       const response = await relay(env, { ...job.relay, grant, firstDispatchedAt }, signal);
       if (response.headers.get(RELAY_RESULT) !== "refused") return { type: "answer", response, grant };
-      const { refusal, move, resolved } = await response.json<RelayRefusal>();
+      const { refusal, move, busy = false, resolved } = await response.json<RelayRefusal>();
       if (resolved) return { type: "refused", refusal, retryAfterSeconds: null, grant };
       relayed = null;
+      if (busy) {
+        moves -= 1;
+        continue;
+      }
       if (!move || moves >= job.moves) return await giveUp(env, job, { refusal, retryAfterSeconds: null, grant });
       excluded.push(grant.daemon);
     }

@@ -62,6 +62,8 @@ export class Market {
       provider,
       quantization: "q4",
       slots: 1_000,
+      sharedSlots: 1_000,
+      elsewhere: 0,
       context: 100_000,
       features: [],
       tokensPerSecond: 10,

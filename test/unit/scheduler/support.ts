@@ -19,6 +19,8 @@ export function daemon(name: string, changes: Partial<Offer> = {}): Offer {
     provider: `owner of ${name}` as AccountId,
     quantization: "q4",
     slots: 1,
+    sharedSlots: 1_000,
+    elsewhere: 0,
     context: 4_096,
     features: ["tools"],
     tokensPerSecond: 50,
