@@ -38,7 +38,7 @@ export interface ConnectionsHost {
   /** The jobs that a daemon runs here for a model. */
   running(daemon: DaemonId, model: string): JobId[];
   /** The jobs that a daemon has for other models; whoever asks tells the model's pool. */
-  elsewhere(daemon: DaemonId, model: string): number;
+  readonly elsewhere: (daemon: DaemonId, model: string) => number;
   /** A socket is no longer a daemon's: what runs over it has to end. */
   gone(socket: WebSocket): void;
 }
