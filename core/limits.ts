@@ -239,6 +239,15 @@ export const LIMITS = {
   jsonRows: 1_000,
   /** Receipts that a relay keeps while the queue is away, at 3 KiB each; the rest comes back with claims and alarms. */
   outboxReceipts: 4_096,
+  /**
+   * The service level of a day is measured so long after its end: every hold of the day has ended by then. Where parameters
+   * let jobs wait longer, it is measured when the last one has.
+   */
+  serviceDelayMs: 15 * MINUTE_MS,
+  /** Entries that are measured in one turn: some 30 ms in which the account does nothing else. */
+  serviceRows: 1_000,
+  /** Days whose service levels one call lists. */
+  serviceDays: 366,
   /** Entries that one call to an account sums up: some 30 ms in which it does nothing else, and the calls of one page. */
   usageRows: 1_000,
   usageCalls: 100,

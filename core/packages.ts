@@ -1,5 +1,6 @@
 /** The packages on offer (economics.md §10): usage that is paid for at once, with slots that are reserved for it. */
 
+import { GENESIS_PARAMETERS } from "./parameters.ts";
 import { DAY_MS } from "./time.ts";
 import { type NanoUsd, nanoUsd } from "./units.ts";
 
@@ -20,11 +21,10 @@ export interface Package {
 
 const USD = 1_000_000_000;
 const VALID_MS = 30 * DAY_MS;
-const QUEUE_P95_MS = 2_000;
 
 function offer(id: PackageId, usd: number, slots: number): Package {
   const price = nanoUsd(usd * USD);
-  return { id, price, included: price, slots, queueP95Ms: QUEUE_P95_MS, validMs: VALID_MS };
+  return { id, price, included: price, slots, queueP95Ms: GENESIS_PARAMETERS.serviceLevelMs, validMs: VALID_MS };
 }
 
 export const PACKAGES: Readonly<Record<PackageId, Package>> = {

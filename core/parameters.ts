@@ -57,6 +57,9 @@ export const PARAMETERS = {
   promptTokenUnits: row(1, 0, 100, "§8"),
   completionTokenUnits: row(2, 0, 100, "§8"),
 
+  serviceLevelMs: row(2_000, 1, 600_000, "§10"),
+  serviceLevelJobs: row(20, 1, 1_000_000, "§10"),
+
   settlementDelayMs: row(60 * 60_000, 0, 7 * DAY_MS, "§11"),
 } as const satisfies Record<string, ParameterRow>;
 

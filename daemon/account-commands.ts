@@ -1,4 +1,4 @@
-/** The commands that look after an account's keys and usage, as the command line describes them. */
+/** The commands that look after an account's keys, usage and service levels, as the command line describes them. */
 
 import { type Command, Option } from "commander";
 import { RESETS } from "../core/account/budget.ts";
@@ -14,9 +14,10 @@ import {
   revokeKey,
   rotateKey,
 } from "./commands/keys.ts";
+import { type ServiceFlags, showService } from "./commands/service.ts";
 import { showUsage, type UsageFlags } from "./commands/usage.ts";
 import type { ExitCode } from "./failure.ts";
-import { catalogModel, idEntry, moment, scopeEntry, usdAmount, wholeNumber } from "./flags.ts";
+import { catalogModel, day, idEntry, moment, scopeEntry, usdAmount, wholeNumber } from "./flags.ts";
 
 export function addUsage(program: Command, context: Context, done: (code: ExitCode) => void): void {
   program
@@ -27,6 +28,16 @@ export function addUsage(program: Command, context: Context, done: (code: ExitCo
     .option("--to <time>", "the day or time before which jobs ended", moment)
     .action(async (_flags, command: Command) => {
       done(await showUsage(context, command.optsWithGlobals<UsageFlags>()));
+    });
+}
+
+export function addService(program: Command, context: Context, done: (code: ExitCode) => void): void {
+  program
+    .command("service")
+    .description("how long jobs in reserved slots waited, by day, and what missed days gave back")
+    .option("--from <day>", "the first day, in UTC (else 30 days back)", day)
+    .action(async (_flags, command: Command) => {
+      done(await showService(context, command.optsWithGlobals<ServiceFlags>()));
     });
 }
 

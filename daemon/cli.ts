@@ -4,7 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import { LIMITS } from "../core/limits.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { TIERS } from "../protocol/daemon/messages.ts";
-import { addKeys, addUsage } from "./account-commands.ts";
+import { addKeys, addService, addUsage } from "./account-commands.ts";
 import { addAdmin } from "./admin-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
@@ -142,6 +142,7 @@ function describe(
       done(await showDailyEpochs(context, command.optsWithGlobals<GlobalFlags>()));
     });
   addUsage(program, context, done);
+  addService(program, context, done);
   addKeys(program, context, done);
   addTeam(program, context, done);
   addDeposits(program, context, done);

@@ -66,6 +66,12 @@ export function moment(text: string): string {
   throw new InvalidArgumentError("It must be a day or a time such as 2026-12-31 or 2026-12-31T18:00:00Z.");
 }
 
+/** A day in UTC. */
+export function day(text: string): string {
+  if (/^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) && isDay(text)) return text;
+  throw new InvalidArgumentError("It must be a day such as 2026-12-31.");
+}
+
 function isDay(text: string): boolean {
   return new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
 }

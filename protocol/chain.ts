@@ -4,9 +4,11 @@
  */
 
 import type { z } from "zod";
+import { ServiceMeter, type Waited, waitOfReceipt, waitOfRelease } from "../core/account/service-level.ts";
 import { GENESIS_HEAD } from "../core/account/state.ts";
+import { epochOf } from "../core/allotment/epochs.ts";
 import type { JobId } from "../core/ids.ts";
-import { hashText } from "../core/receipt/canonical.ts";
+import { canonicalText, hashText } from "../core/receipt/canonical.ts";
 import { MAX_AMOUNT } from "../core/units.ts";
 import { type EntryBody, movementOf, parseEntryBody } from "./entry.ts";
 import type { ledgerEntry } from "./network/account.ts";
@@ -18,7 +20,7 @@ export type LedgerEntry = z.infer<typeof ledgerEntry>;
 /** Why a ledger does not hold, and from which entry on. */
 export interface BadEntry {
   readonly seq: number;
-  readonly check: Check["name"] | "order" | "chain" | "amounts";
+  readonly check: Check["name"] | "order" | "chain" | "amounts" | "service";
   readonly detail: string;
 }
 
@@ -32,6 +34,9 @@ export interface ChainReceipt {
 
 type Fault = Omit<BadEntry, "seq">;
 
+/** Days whose service level may still be told: as many as an account remembers. */
+const SERVICE_DAYS = 31;
+
 export class LedgerChain {
   #seq = 0;
   #head = GENESIS_HEAD;
@@ -42,6 +47,7 @@ export class LedgerChain {
   /** Jobs with their numbers: who is charged twice for one would find it here. */
   readonly #posted = new Set<string>();
   readonly #slices = new Set<number>();
+  readonly #service = new ServiceMeter();
 
   /** The last entry's number; 0 before the first. */
   get seq(): number {
@@ -78,12 +84,17 @@ export class LedgerChain {
     if (seq !== this.#seq + 1) return bad({ check: "order", detail: `entry ${seq} stands in its place` });
     const body = parseEntryBody(type, text);
     if ("error" in body) return bad({ check: "form", detail: body.error });
-    const fault = this.#orderFault(entry, body) ?? this.#receiptFault(body, options) ?? this.#amountFault(body);
+    const fault =
+      this.#orderFault(entry, body) ??
+      this.#receiptFault(body, options) ??
+      this.#amountFault(body) ??
+      this.#serviceFault(body);
     if (fault !== null) return bad(fault);
 
     const { nanoUsd, millicredits } = movementOf(body);
     this.#seq = seq;
     this.#head = hashText(text);
+    this.#measure(body);
     this.#clock = Date.parse(at);
     this.#nanoUsd += nanoUsd;
     this.#millicredits += millicredits;
@@ -121,6 +132,28 @@ export class LedgerChain {
     }
     const failed = checkReceiptBody(receipt, options).find(({ ok }) => !ok);
     return failed === undefined ? null : { check: failed.name, detail: failed.detail };
+  }
+
+  #measure(body: EntryBody): void {
+    let waited: Waited | null = null;
+    if (body.type === "spent") waited = waitOfReceipt(body.receipt);
+    else if ("reason" in body.plain) waited = waitOfRelease(body.plain);
+    if (waited === null) return;
+    this.#service.add(waited, this.#seq, this.#head);
+    // A day is measured soon after its end. One that is measured late still finds what it is measured by.
+    this.#service.forgetBefore(waited.day - SERVICE_DAYS);
+  }
+
+  /** An extension says what the entries before it say. */
+  #serviceFault(body: EntryBody): Fault | null {
+    if (body.type !== "plain" || !("extended" in body.plain)) return null;
+    const { day, jobs, p95_ms, target_ms, first, last, digest } = body.plain;
+    const level = this.#service.level(epochOf(Date.parse(day)));
+    const told = { day: level.day, jobs, p95Ms: p95_ms, first, last, digest };
+    if (canonicalText(told) !== canonicalText(level)) {
+      return { check: "service", detail: `the entries of ${day} come to another service level than it says` };
+    }
+    return p95_ms > target_ms ? null : { check: "service", detail: `the service level of ${day} was not missed` };
   }
 
   #amountFault(body: EntryBody): Fault | null {

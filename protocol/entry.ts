@@ -22,15 +22,20 @@ const common = {
   previous: hash,
 };
 
-/** A lot that came into being, or what of one has expired. One of the two amounts is 0, by the backing. */
-const lotBody = z.strictObject({
-  ...common,
-  type: z.enum(["bonus", "topup", "package", "allotment", "earned", "transfer", "expiry"]),
+/** What of a lot moves. One of the two amounts is 0, by the backing. */
+const part = {
   lot: z.string().min(1),
   kind: z.enum(LOT_KINDS),
   backing: z.enum(["usdc", "none"]),
   nano_usd: amount,
   millicredits: amount,
+};
+
+/** A lot that came into being, or what of one has expired. */
+const lotBody = z.strictObject({
+  ...common,
+  type: z.enum(["bonus", "topup", "package", "allotment", "earned", "transfer", "expiry"]),
+  ...part,
   memo: z.string(),
 });
 
@@ -50,6 +55,8 @@ const releaseBody = z.strictObject({
   type: z.enum(["void", "hold_expired"]),
   job: jobId,
   reason: z.string(),
+  /** As in a receipt: since when the job had a reserved slot. */
+  reserved: count.optional(),
 });
 
 /** What moved between an account and one of its slices; in the account's chain it goes out, in the slice's it comes in. */
@@ -58,18 +65,28 @@ const sliceBody = z.strictObject({
   type: z.literal("slice"),
   slice: z.int().min(1).max(MOST_SLICES),
   moved: z.enum(["out", "in"]),
-  parts: z.array(
-    z.strictObject({
-      lot: z.string().min(1),
-      kind: z.enum(LOT_KINDS),
-      backing: z.enum(["usdc", "none"]),
-      nano_usd: amount,
-      millicredits: amount,
-    }),
-  ),
+  parts: z.array(z.strictObject(part)),
 });
 
-const plainBody = z.union([lotBody, transferBody, sliceBody, releaseBody]);
+/**
+ * Packages that last a day longer, as their service level was missed on a day, with what of them had expired and comes back;
+ * and how that was measured (core/account/service-level.ts): the jobs that counted stand in entries `first` to `last`, and
+ * `digest` is over all of those.
+ */
+const extensionBody = z.strictObject({
+  ...common,
+  type: z.literal("extension"),
+  day: z.iso.date(),
+  jobs: z.int().min(1),
+  p95_ms: count,
+  target_ms: count,
+  first: z.int().min(1),
+  last: z.int().min(1),
+  digest: hash,
+  extended: z.array(z.strictObject({ ...part, from: count, until: count })).min(1),
+});
+
+const plainBody = z.union([lotBody, transferBody, sliceBody, releaseBody, extensionBody]);
 export type PlainBody = z.infer<typeof plainBody>;
 
 /** What an entry says: a receipt, which a reversal is too, or one of the others. */
@@ -114,7 +131,8 @@ export function movementOf(body: EntryBody, peg: Peg = GENESIS_PEG): Movement {
   const { plain } = body;
   if ("reason" in plain) return { nanoUsd: 0, millicredits: 0 };
   if ("direction" in plain) return transferMovement(plain, peg);
-  if ("moved" in plain) return sliceMovement(plain);
+  if ("moved" in plain) return partsMovement(plain.parts, plain.moved === "out" ? -1 : 1);
+  if ("extended" in plain) return partsMovement(plain.extended, 1);
   const sign = plain.type === "expiry" ? -1 : 1;
   return { nanoUsd: sign * plain.nano_usd, millicredits: sign * plain.millicredits };
 }
@@ -129,9 +147,10 @@ function receiptMovement({ charge }: ReceiptBody): Movement {
   return { nanoUsd, millicredits };
 }
 
-function sliceMovement({ moved, parts }: z.infer<typeof sliceBody>): Movement {
-  const sign = moved === "out" ? -1 : 1;
-  const total = (name: "nano_usd" | "millicredits") => parts.reduce((sum, part) => sum + part[name], 0);
+type Amounts = Record<"nano_usd" | "millicredits", number>;
+
+function partsMovement(parts: readonly Amounts[], sign: 1 | -1): Movement {
+  const total = (name: keyof Amounts) => parts.reduce((sum, each) => sum + each[name], 0);
   return { nanoUsd: sign * total("nano_usd"), millicredits: sign * total("millicredits") };
 }
 

@@ -61,6 +61,11 @@ function plainCounterparts(plain: PlainBody, peg: Peg): Posting[] {
     const { nanoUsd, millicredits } = movementOf({ type: "plain", plain }, peg);
     return [system("suspense", "usdc", -nanoUsd), system("suspense", "none", -millicredits)];
   }
+  // What has expired comes back from where it went.
+  if ("extended" in plain) {
+    const { nanoUsd, millicredits } = movementOf({ type: "plain", plain }, peg);
+    return [system("treasury", "usdc", -nanoUsd), system("issuance", "none", -millicredits)];
+  }
   const { nano_usd, millicredits } = plain;
   if (!("direction" in plain)) {
     const sign = plain.type === "expiry" ? 1 : -1;

@@ -113,8 +113,11 @@ const fields = {
 };
 const slice = { slice: whole(1, MOST_SLICES) };
 const failed = { failed_check: oneOf(CLAIM_CHECKS) };
-/** The bodies that a receipt may have, the usual one first. */
-const bodies = [{}, slice, failed, { ...slice, ...failed }].map((more) => object({ ...fields, ...more }));
+const reserved = { reserved: count, lane: oneOf(["dedicated"]), n: whole(0, 0) };
+/** The bodies that a receipt may have, the usual one first. Slices reserve nothing. */
+const bodies = [{}, reserved, slice, failed, { ...reserved, ...failed }, { ...slice, ...failed }].map((more) =>
+  object({ ...fields, ...more }),
+);
 
 /** Whether a value is a receipt's body and `text`, from which JSON.parse made it, is its canonical text (RFC 8785). */
 export function isReceiptBody(value: unknown, text: string): boolean {

@@ -37,7 +37,7 @@ const terms = z.strictObject({
   floor: floor.nullable(),
 });
 
-export const receiptBody = z.strictObject({
+const receiptFields = z.strictObject({
   v: z.literal(RECEIPT_VERSION),
   network: z.string().min(1).max(64),
   job: jobId,
@@ -80,6 +80,7 @@ export const receiptBody = z.strictObject({
   digest: z.strictObject({ request: hash, response: hash, salt: z.string().regex(/^[0-9a-f]{32}$/) }),
   claim: z.strictObject({ usage: z.strictObject(tokens), signature }).nullable(),
   failed_check: z.enum(CLAIM_CHECKS).optional(),
+  reserved: count.optional(),
   seq: positive,
   slice: z.int().min(1).max(MOST_SLICES).optional(),
   previous: hash,
@@ -91,6 +92,10 @@ export const receiptBody = z.strictObject({
     })
     .optional(),
 });
+export const receiptBody = receiptFields.refine(
+  ({ reserved, lane, n }) => reserved === undefined || (lane === "dedicated" && n === 0),
+  { path: ["reserved"], message: "only a job of `dedicated` has a reserved slot" },
+);
 
 /** A receipt with the network's signature. `body` is the canonical text that was signed, to the byte. */
 export const signedReceipt = z.strictObject({

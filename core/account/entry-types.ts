@@ -1,4 +1,4 @@
-/** The ledger's types of entry (economics.md §6), with the ends of holds that cost nothing. */
+/** The ledger's types of entry (economics.md §6), with the ends of holds that cost nothing, and packages that last longer. */
 
 export const ENTRY_TYPES = [
   "spent",
@@ -11,6 +11,7 @@ export const ENTRY_TYPES = [
   "adjustment",
   "slice",
   "expiry",
+  "extension",
   "void",
   "hold_expired",
 ] as const;

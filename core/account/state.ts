@@ -4,9 +4,11 @@
  * only {@link apply} writes.
  */
 
+import { epochOf } from "../allotment/epochs.ts";
 import type { JobId, KeyId } from "../ids.ts";
 import type { Lane } from "../lanes.ts";
 import type { Rate } from "../pricing.ts";
+import { DAY_MS } from "../time.ts";
 import type { NanoUsd, Peg } from "../units.ts";
 import { NO_SPENDING, type Spending, withEnded, withHeld } from "./budget.ts";
 import type { Draw, Lot, LotKind } from "./lots.ts";
@@ -54,6 +56,12 @@ export interface AccountState {
   allotment: Allotment | null;
   /** Whether it has ever had a top-up or a package: accounts that never paid share one place in a queue (economics.md §8). */
   hasPaid: boolean;
+  /** What of packages has expired of late: it comes back where their last day is found to be missed. */
+  readonly lapsed: Map<string, Refund>;
+  /** Until when packages last that were extended, also when they are used up. */
+  readonly extended: Map<string, number>;
+  /** The last days on which jobs of `dedicated` were begun, oldest first. */
+  readonly dedicatedDays: number[];
   /** Sequence number of the last entry; 0 before the first. */
   seq: number;
   /** SHA-256 of the last entry's body in hex; 64 zeros before the first. */
@@ -64,6 +72,9 @@ export interface AccountState {
   clock: number;
 }
 
+/** Days of `dedicated` that are remembered: an account's own alarm measures each within minutes of its end. */
+const DEDICATED_DAYS = 31;
+
 export const GENESIS_HEAD = "0".repeat(64);
 
 export function emptyAccount(): AccountState {
@@ -73,6 +84,9 @@ export function emptyAccount(): AccountState {
     spending: new Map(),
     allotment: null,
     hasPaid: false,
+    lapsed: new Map(),
+    extended: new Map(),
+    dedicatedDays: [],
     seq: 0,
     head: GENESIS_HEAD,
     order: 0,
@@ -110,6 +124,8 @@ export type AccountEvent =
       readonly refunds: readonly Refund[];
       readonly payee: string;
     }
+  /** Packages that a missed day gave a day more; what of them had expired comes back. */
+  | { readonly type: "extended"; readonly parts: readonly Refund[] }
   | { readonly type: "sent"; readonly transfer: string; readonly draws: readonly Draw[] }
   /** What moved between an account and one of its slices, as it leaves here or comes in. */
   | { readonly type: "moved_out"; readonly draws: readonly Draw[] }
@@ -137,6 +153,7 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       state.holds.set(job, event.hold);
       state.order = order;
       state.spending.set(key, withHeld(state.spending.get(key) ?? NO_SPENDING, price));
+      if (event.hold.lane === "dedicated") rememberDay(state, epochOf(event.hold.at));
       break;
     }
     case "credited": {
@@ -169,6 +186,10 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       pay(state, event.payee, event.refunds, -1);
       break;
     }
+    case "extended": {
+      for (const part of event.parts) extend(state, part);
+      break;
+    }
     case "moved_in": {
       for (const part of event.parts) bringBack(state, part);
       state.hasPaid ||= event.parts.some(({ kind }) => isBought(kind));
@@ -184,7 +205,9 @@ export function apply(state: AccountState, event: AccountEvent, at: number, link
       break;
     }
     case "lot_expired": {
+      const lot = state.lots.get(event.lot);
       move(state, event.lot, { available: -event.amount, held: 0 });
+      if (lot?.kind === "package") lapse(state, lot, event.amount, at);
       break;
     }
   }
@@ -228,6 +251,35 @@ function bringBack(state: AccountState, { lot: id, amount, ...lot }: Refund): vo
   else state.lots.set(id, { ...lot, id, granted: amount, available: amount, held: 0 });
 }
 
+function rememberDay({ dedicatedDays }: AccountState, day: number): void {
+  if (dedicatedDays.at(-1) === day) return;
+  dedicatedDays.push(day);
+  if (dedicatedDays.length > DEDICATED_DAYS) dedicatedDays.shift();
+}
+
+/** Remembers what of a package has expired, and forgets what did so long ago. */
+function lapse(
+  { lapsed }: AccountState,
+  { id, kind, backing, expiresAt, concurrency }: Lot,
+  amount: number,
+  at: number,
+) {
+  for (const [old, lot] of lapsed) if ((lot.expiresAt ?? 0) < at - DEDICATED_DAYS * DAY_MS) lapsed.delete(old);
+  const before = lapsed.get(id)?.amount ?? 0;
+  lapsed.set(id, { lot: id, kind, backing, amount: before + amount, expiresAt, concurrency });
+}
+
+/** Lets a package last longer, with what of it had expired. */
+function extend(state: AccountState, part: Refund): void {
+  const { lot: id, expiresAt } = part;
+  bringBack(state, part);
+  const lot = state.lots.get(id);
+  if (lot === undefined || expiresAt === null) throw new Error(`no lot ${id} to extend`);
+  state.lots.set(id, { ...lot, expiresAt });
+  state.lapsed.delete(id);
+  state.extended.set(id, expiresAt);
+}
+
 /** Remembers what a provider was paid out of today's allotment, or gave back to it. */
 function pay({ allotment }: AccountState, payee: string, draws: readonly Draw[], sign: 1 | -1 = 1): void {
   if (allotment === null) return;
@@ -255,6 +307,8 @@ export function dump(state: AccountState): string {
     lots: [...state.lots.values()],
     holds: [...state.holds.values()],
     spending: [...state.spending],
+    lapsed: [...state.lapsed],
+    extended: [...state.extended],
     allotment: allotment && { ...allotment, paid: [...allotment.paid] },
   });
 }
@@ -266,12 +320,15 @@ function spendingOf(holds: readonly Hold[]): Map<KeyId, Spending> {
   return spending;
 }
 
-type Dumped = Omit<AccountState, "lots" | "holds" | "spending" | "allotment" | "hasPaid"> & {
+type Dumped = Pick<AccountState, "seq" | "head" | "order" | "clock"> & {
   readonly lots: (Omit<Lot, "concurrency"> & { readonly concurrency?: number })[];
   readonly holds: Hold[];
   readonly spending?: [KeyId, Spending][];
   readonly allotment?: (Omit<Allotment, "paid"> & { readonly paid: [string, NanoUsd][] }) | null;
   readonly hasPaid?: boolean;
+  readonly lapsed?: [string, Refund][];
+  readonly extended?: [string, number][];
+  readonly dedicatedDays?: number[];
 };
 
 /** The inverse of {@link dump}. */
@@ -285,5 +342,9 @@ export function restore(json: string): AccountState {
     spending: raw.spending === undefined ? spendingOf(raw.holds) : new Map(raw.spending),
     allotment: raw.allotment == null ? null : { ...raw.allotment, paid: new Map(raw.allotment.paid) },
     hasPaid: raw.hasPaid ?? raw.lots.some(({ kind }) => isBought(kind)),
+    // Nor did it tell days and ends of packages.
+    lapsed: new Map(raw.lapsed),
+    extended: new Map(raw.extended),
+    dedicatedDays: raw.dedicatedDays ?? [],
   };
 }

@@ -37,6 +37,11 @@ export interface JobFacts {
     readonly first_token: number | null;
     readonly completed: number;
   };
+  /**
+   * Since when the job had a slot that a package reserves, in milliseconds since 1970; absent where it had none, or where its
+   * request says who may serve it. Its time in queue from then on counts for the service level (economics.md §10).
+   */
+  readonly reserved?: number;
   readonly terms: Terms;
   readonly auction: {
     readonly asks: number;
@@ -137,6 +142,7 @@ export function composeReceipt(facts: JobFacts, hold: Hold | undefined, charge: 
     },
     provider: facts.provider,
     quantization: facts.quantization,
+    ...(facts.reserved === undefined ? {} : { reserved: facts.reserved }),
     seq: previous.seq + 1,
     ...sliceIn(previous),
     split: splitCharge(facts.lane, charge.parts, facts.payees),

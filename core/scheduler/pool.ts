@@ -127,9 +127,9 @@ export class Pool {
   }
 
   /** Takes a waiting job out. False when it did not wait. */
-  withdraw(job: JobId): boolean {
+  withdraw(job: JobId, now: number): boolean {
     const withdrawn = this.#take(job);
-    if (withdrawn?.reserved === true) this.#freeReserved(withdrawn.flow);
+    if (withdrawn?.reserved === true) this.#freeReserved(withdrawn.flow, now);
     return withdrawn !== undefined;
   }
 
@@ -146,12 +146,12 @@ export class Pool {
   }
 
   /** A reserved slot is free: the account's next job has it (economics.md §8). */
-  #freeReserved(flow: Flow): void {
+  #freeReserved(flow: Flow, now: number): void {
     this.#reserved.free(flow);
     const [next] = this.#queue.jobsOf(flow);
     if (next === undefined || !this.#reserved.hasFree(next.flow)) return;
     this.#take(next.job);
-    this.#put({ ...next, reserved: true });
+    this.#put({ ...next, reserved: true, slotSince: now });
   }
 
   /** Gives free slots to waiting jobs in fair order until one of both runs out. A job that nobody free can serve is passed over. */
@@ -228,7 +228,7 @@ export class Pool {
     const lease = this.#leases.remove(job);
     if (lease === undefined) return;
     const { flow, reserved, units } = lease;
-    if (flow !== null && reserved) this.#freeReserved(flow);
+    if (flow !== null && reserved) this.#freeReserved(flow, now);
     else if (flow !== null) {
       const used = tokens === null ? 0 : this.#units(tokens);
       this.#queue.correct(flow, used - units);
@@ -265,7 +265,7 @@ export class Pool {
       else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
     }
     for (const job of this.#times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
-    for (const { job } of rejections) this.withdraw(job.job);
+    for (const { job } of rejections) this.withdraw(job.job, now);
     return rejections;
   }
 

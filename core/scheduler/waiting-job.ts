@@ -11,6 +11,8 @@ export interface WaitingJob {
   readonly flow: Flow;
   /** It runs in a slot that its account's package has reserved, and so goes ahead of everything (economics.md §8). */
   readonly reserved: boolean;
+  /** Since when it has that slot: since it was queued, unless it was given one that became free. */
+  readonly slotSince?: number;
   /** The catalog's rate, and the highest that it may be served at. */
   readonly rate: Rate;
   readonly maxRate: Rate;

@@ -66,6 +66,12 @@ export async function showLedger(context: Context, flags: LedgerFlags): Promise<
 }
 
 const receipt = z.object({ job: z.string(), model: z.string(), charge: z.object({ millicredits: z.int() }) });
+interface Extension {
+  readonly day?: string | undefined;
+  readonly jobs?: number | undefined;
+  readonly p95_ms?: number | undefined;
+}
+
 const text = z.string().optional();
 const other = z.object({
   job: text,
@@ -75,6 +81,10 @@ const other = z.object({
   account: text,
   slice: z.int().optional(),
   moved: z.enum(["in", "out"]).optional(),
+  day: text,
+  jobs: z.int().optional(),
+  p95_ms: z.int().optional(),
+  extended: z.array(z.object({ lot: z.string(), until: z.int() })).optional(),
 });
 
 /** What an entry's body says in a few words. Bodies of kinds to come say nothing here; `--json` has them whole. */
@@ -90,8 +100,14 @@ function summary(body: string): { subject: string; charged: string } {
     const { job, model, charge } = posted.data;
     return { subject: `${job} ${model}`, charged: formatCredits(charge.millicredits as Millicredits) };
   }
-  const { job, memo, reason, direction, account, slice, moved } = other.safeParse(value).data ?? {};
+  const { job, memo, reason, direction, account, slice, moved, ...more } = other.safeParse(value).data ?? {};
   const way = direction === undefined ? undefined : `${direction === "out" ? "to" : "from"} ${account}`;
   const part = moved === undefined ? undefined : `${moved} (slice ${slice})`;
-  return { subject: [job, way, part, memo, reason].filter((part) => part !== undefined).join(" "), charged: "" };
+  const given = more.extended === undefined ? undefined : extensionText(more.extended, more);
+  return { subject: [job, way, part, given, memo, reason].filter((text) => text !== undefined).join(" "), charged: "" };
+}
+
+function extensionText(extended: readonly { lot: string; until: number }[], { day, jobs, p95_ms }: Extension): string {
+  const lots = extended.map(({ lot, until }) => `${lot} until ${new Date(until).toISOString().slice(0, 16)}`);
+  return `${lots.join(", ")}: on ${day} 95 of 100 of ${jobs} jobs in its slots waited up to ${p95_ms} ms`;
 }

@@ -26,12 +26,14 @@ import type {
   ReverseResult,
   SendCommand,
   SendResult,
+  ServiceDay,
   Transfer,
   UsagePart,
   UsageQuery,
   VoidResult,
 } from "../../protocol/internal/account.ts";
 import type { Move } from "../../protocol/internal/move.ts";
+import { emitError } from "../shared/events.ts";
 import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
@@ -52,6 +54,7 @@ import { allotmentOf, type Earlier, estimateOf, findEarlier, heldTerms, repeated
 import { Roster } from "./roster.ts";
 import { ACCOUNT_MIGRATIONS } from "./schema.ts";
 import { send } from "./sending.ts";
+import { ServiceLevels } from "./service-levels.ts";
 import { Slices, slicesHost } from "./slices.ts";
 import * as desk from "./team-desk.ts";
 import { receive } from "./transfers.ts";
@@ -70,6 +73,7 @@ export class Account extends ManagedAccount implements AccountRpc {
   readonly #quotas = new Quotas();
   readonly #watchers: Watchers;
   readonly #allotments: Allotments;
+  readonly #serviceLevels: ServiceLevels;
   readonly [MANAGEMENT] = new Management({
     books: () => this.#books,
     open: () => this.#books ?? this.#load(),
@@ -96,9 +100,16 @@ export class Account extends ManagedAccount implements AccountRpc {
       books: () => this.#books,
       wakeAt: (time) => this.#alarm.armAt(time),
     });
+    this.#serviceLevels = new ServiceLevels({
+      storage: ctx.storage,
+      parameters: this.#parameters,
+      ledger: () => this.#books?.ledger ?? null,
+      wakeAt: (time) => this.#alarm.armAt(time),
+    });
     if (!isMigrated(ctx.storage)) return;
     const { ledger, outgoing } = this.#load();
     this.#allotments.plan();
+    this.#serviceLevels.plan();
     // An alarm that was lost with an earlier life of this object would never come back by itself.
     if (!outgoing.isEmpty) this.#alarm.arm(LIMITS.transferRetryMs);
     else if (ledger.state.holds.size > 0 || !isConfirmed(ledger.store, ledger.state.seq)) this.#alarm.arm();
@@ -204,8 +215,13 @@ export class Account extends ManagedAccount implements AccountRpc {
     return this.#books.ledger.post(facts, Date.now());
   }
 
-  async void(job: JobId, reason: string, fence: number | null = null): Promise<VoidResult> {
-    return this.#books?.ledger.void(job, reason, fence, Date.now()) ?? { type: "unknown_job" };
+  async void(
+    job: JobId,
+    reason: string,
+    fence: number | null = null,
+    slotSince: number | null = null,
+  ): Promise<VoidResult> {
+    return this.#books?.ledger.void(job, reason, fence, Date.now(), slotSince) ?? { type: "unknown_job" };
   }
 
   async receipt(job: JobId, which: "receipt" | "reversal" = "receipt"): Promise<string | null> {
@@ -313,6 +329,10 @@ export class Account extends ManagedAccount implements AccountRpc {
     return entered.ok ? { ok: true, value: await readUsageOfAll(entered.value, query) } : entered;
   }
 
+  async serviceLevels(credentials: Credentials, from: number): Promise<Answer<ServiceDay[]>> {
+    return this[MANAGEMENT].ask(credentials, ["read"], () => ({ ok: true, value: this.#serviceLevels.days(from) }));
+  }
+
   async check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>> {
     return this[MANAGEMENT].ask(credentials, scope === null ? [] : [scope], () => ({ ok: true, value: null }));
   }
@@ -328,6 +348,7 @@ export class Account extends ManagedAccount implements AccountRpc {
     if (this.#allotments.mustAsk()) await this.#allotments.begin();
     // Before others are waited for: whose key has expired sees nothing more.
     this.#watchers.recheck();
+    await this.#measureService(books);
     await outgoing.deliver((name) => receiverOf(this.env, name));
     // Where D1 or the queue is away, the platform would call again six times within minutes and then never.
     const left = await checkLog(ledger.store, this.env, ledger.state.seq, now).catch(() => "pending" as const);
@@ -335,7 +356,18 @@ export class Account extends ManagedAccount implements AccountRpc {
     else if (!outgoing.isEmpty) this.#alarm.arm(outgoing.retryMs());
     else if (left === "pending" || ledger.state.holds.size > 0) this.#alarm.arm();
     this.#allotments.plan();
+    this.#serviceLevels.plan();
     this.#watchers.plan();
+  }
+
+  /** What cannot be measured now is measured later, and keeps nothing else from being done. */
+  async #measureService(books: Books): Promise<void> {
+    try {
+      // A package that was over may be live again.
+      if (await this.#serviceLevels.measure()) this.#recallUnnamed(books);
+    } catch (error) {
+      emitError("service_unmeasured", error);
+    }
   }
 
   /** Ends this life of the object: the next one folds its rows again. */

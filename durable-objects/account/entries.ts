@@ -1,8 +1,11 @@
 /** The bodies of entries that are not receipts, in the same chain and the same canonical form. */
 
 import type { EntryType } from "../../core/account/entry-types.ts";
+import type { Extension } from "../../core/account/extension.ts";
 import type { Backing, Draw, LotKind } from "../../core/account/lots.ts";
+import type { ServiceLevel } from "../../core/account/service-level.ts";
 import type { Link } from "../../core/account/state.ts";
+import { epochDay } from "../../core/allotment/epochs.ts";
 import type { AccountId, JobId } from "../../core/ids.ts";
 import { canonicalText } from "../../core/receipt/canonical.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
@@ -88,25 +91,64 @@ export function sliceEntry(
     at,
     slice,
     moved,
-    parts: parts.map(({ lot, kind, backing, amount }) => ({
-      lot,
-      kind,
-      backing,
-      nano_usd: backing === "usdc" ? amount : 0,
-      millicredits: backing === "usdc" ? 0 : amount,
-    })),
+    parts: parts.map(partEntry),
     seq: previous.seq + 1,
     previous: previous.head,
   });
 }
 
-/** The end of a hold that moved no money. */
+/** Packages that a missed day extends, with what was measured and what had been promised. */
+export function extensionEntry(
+  { day, jobs, p95Ms, first, last, digest }: ServiceLevel,
+  targetMs: number,
+  extensions: readonly Extension[],
+  at: number,
+  previous: Link,
+): string {
+  return canonicalText({
+    v: ENTRY_VERSION,
+    type: "extension",
+    at,
+    day: epochDay(day),
+    jobs,
+    p95_ms: p95Ms,
+    target_ms: targetMs,
+    first,
+    last,
+    digest,
+    extended: extensions.map((each) => ({ ...partEntry(each), from: each.from, until: each.expiresAt })),
+    seq: previous.seq + 1,
+    previous: previous.head,
+  });
+}
+
+function partEntry({ lot, kind, backing, amount }: Draw) {
+  return {
+    lot,
+    kind,
+    backing,
+    nano_usd: backing === "usdc" ? amount : 0,
+    millicredits: backing === "usdc" ? 0 : amount,
+  };
+}
+
+/** The end of a hold that moved no money. `slotSince` is since when its job waited in a reserved slot, if it did. */
 export function releaseEntry(
   type: "void" | "hold_expired",
   job: JobId,
   reason: string,
   at: number,
   previous: Link,
+  slotSince: number | null = null,
 ): string {
-  return canonicalText({ v: ENTRY_VERSION, type, at, job, reason, seq: previous.seq + 1, previous: previous.head });
+  return canonicalText({
+    v: ENTRY_VERSION,
+    type,
+    at,
+    job,
+    reason,
+    ...(slotSince !== null && { reserved: slotSince }),
+    seq: previous.seq + 1,
+    previous: previous.head,
+  });
 }

@@ -3,9 +3,11 @@
  * one `transactionSync`, and only then applied to the state.
  */
 
+import { type Extension, extensionsOf } from "../../core/account/extension.ts";
 import type { HoldDecision } from "../../core/account/hold.ts";
 import { type Draw, isLive, shown } from "../../core/account/lots.ts";
 import { chargeHold, expiredHolds, expiredLots } from "../../core/account/resolve.ts";
+import type { ServiceLevel } from "../../core/account/service-level.ts";
 import {
   type AccountEvent,
   type AccountState,
@@ -38,6 +40,7 @@ import { sha256Hex } from "../shared/hash.ts";
 import {
   CREDIT_TYPE,
   type EntryType,
+  extensionEntry,
   lotEntry,
   releaseEntry,
   sliceEntry,
@@ -45,6 +48,12 @@ import {
   transferEntry,
 } from "./entries.ts";
 import { AccountStore, type EntryRow, type HoldRow, type StoredRefusal } from "./store.ts";
+
+/** An entry that has extended packages. */
+export interface Extended {
+  readonly seq: number;
+  readonly parts: readonly Extension[];
+}
 
 type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
 
@@ -187,11 +196,17 @@ export class Ledger {
   #termsOf(lot: string): { expiresAt: number | null; concurrency: number } {
     const standing = this.#state.lots.get(lot);
     if (standing !== undefined) return { expiresAt: standing.expiresAt, concurrency: standing.concurrency };
+    const event = this.#creditOf(lot)?.event;
+    const made = event?.type === "credited" ? event.lot : event?.type === "moved_in" ? partOf(event, lot) : undefined;
+    const expiresAt = this.#state.extended.get(lot) ?? made?.expiresAt ?? null;
+    return { expiresAt, concurrency: made?.concurrency ?? 0 };
+  }
+
+  /** The entry that a lot came with; null for one that gathers what comes in. */
+  #creditOf(lot: string): EntryRow | null {
     const credit = this.store.command(lot);
     const [entry] = credit === null ? [] : this.store.entries(credit.seq, 1);
-    const event = entry?.event;
-    const made = event?.type === "credited" ? event.lot : event?.type === "moved_in" ? partOf(event, lot) : undefined;
-    return { expiresAt: made?.expiresAt ?? null, concurrency: made?.concurrency ?? 0 };
+    return entry ?? null;
   }
 
   #posted(body: string, seq: number): PostResult {
@@ -199,7 +214,7 @@ export class Ledger {
   }
 
   /** Ends a hold that is charged nothing. Idempotent; a job that was posted stays posted. */
-  void(job: JobId, reason: string, fence: number | null, now: number): VoidResult {
+  void(job: JobId, reason: string, fence: number | null, now: number, slotSince: number | null = null): VoidResult {
     this.sweep(now);
     if (fence !== null && this.#isSuperseded(job, fence)) return { type: "superseded" };
     if (this.openHold(job) === undefined) {
@@ -208,7 +223,7 @@ export class Ledger {
       return ended.type === "spent" ? { type: "already_posted", body: ended.body } : { type: "voided" };
     }
     const at = this.timeOf(now);
-    const body = releaseEntry("void", job, reason, at, this.#link());
+    const body = releaseEntry("void", job, reason, at, this.#link(), slotSince);
     this.#append("void", body, { type: "voided", job, reason }, at, job, null);
     return { type: "voided" };
   }
@@ -237,6 +252,19 @@ export class Ledger {
       lot: { id, kind, backing, granted: amount, expiresAt, concurrency },
     };
     return this.#append(type, body, event, at, null, null, alongside);
+  }
+
+  /**
+   * Lets the packages of a day that was missed last a day longer, in one transaction with what `alongside` writes; it is told
+   * the entry, or null where nothing is left to extend. What of it is over all the same expires again.
+   */
+  extend(level: ServiceLevel, targetMs: number, now: number, alongside: (entry: Extended | null) => void): void {
+    const at = this.timeOf(now);
+    const parts = extensionsOf(this.#state, level.day, (lot) => this.#creditOf(lot)?.at ?? 0);
+    if (parts.length === 0) return alongside(null);
+    const body = extensionEntry(level, targetMs, parts, at, this.#link());
+    this.#append("extension", body, { type: "extended", parts }, at, null, null, (seq) => alongside({ seq, parts }));
+    this.sweep(now);
   }
 
   /** Sends credits away: the debit, and in the same transaction what `alongside` writes. */

@@ -127,6 +127,7 @@ function isReceipt(entry: EntryRow): boolean {
 
 /** Whether an entry moves money and is no receipt. */
 function isJournaled({ event }: EntryRow): boolean {
+  if (event.type === "extended") return event.parts.some(({ amount }) => amount > 0);
   return ["credited", "lot_expired", "sent", "received"].includes(event.type);
 }
 

@@ -165,6 +165,15 @@ export const ACCOUNT_MIGRATIONS: readonly string[] = [
   -- 1 for the one key that a member's sessions act as.
   ALTER TABLE keys ADD COLUMN of_sessions INTEGER NOT NULL DEFAULT 0 CHECK (of_sessions IN (0, 1));
   `,
+  `
+  -- How long jobs in reserved slots waited, a row for each day of dedicated jobs (docs/decisions/0050). day counts from
+  -- 1970-01-01; level is what was measured, as JSON; seq is the entry that extended packages for it, if one did.
+  CREATE TABLE service_days (
+    day INTEGER PRIMARY KEY,
+    level TEXT NOT NULL CHECK (json_valid(level)),
+    seq INTEGER
+  ) STRICT;
+  `,
 ];
 
 /** The tables of a slice: an account's without its keys' bounds, its team and slices of its own. */

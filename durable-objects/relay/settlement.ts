@@ -98,6 +98,7 @@ export function factsOf(
       first_token: observed.firstTokenAt,
       completed: now,
     },
+    ...(grant.slotSince === undefined ? {} : { reserved: grant.slotSince }),
     terms: grant.terms,
     auction: grant.auction,
     digest: { request: job.requestDigest, response: observed.responseDigest, salt: job.salt },

@@ -7,7 +7,7 @@ import type { Flow } from "../../core/scheduler/fair-queue.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
-import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/job.ts";
+import type { AcquireRequest, AcquireResponse, Slot } from "../../protocol/internal/job.ts";
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
 import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../../protocol/internal/pool.ts";
 import { emitError } from "../shared/events.ts";
@@ -88,7 +88,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   #leave(job: JobId): void {
     const waiter = this.#waiters.get(job);
     if (waiter === undefined) return;
-    this.#pool.withdraw(job);
+    this.#pool.withdraw(job, Date.now());
     this.#answer(job, refusedWith(refuse("cancelled")));
     this.#abandon(waiter.request);
   }
@@ -179,7 +179,8 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const now = Date.now();
     const granted = this.#pool.dispatch(now, () => this.#registry.nextFence());
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
-    for (const { job, refusal } of this.#pool.rejections(now)) this.#answer(job.job, refusedWith(refusal));
+    for (const { job, refusal } of this.#pool.rejections(now))
+      this.#answer(job.job, { ...refusedWith(refusal), ...slotOf(job) });
     for (const lease of this.#pool.lapsed(now)) this.ctx.waitUntil(this.#lapse(lease));
     // Shares matter where somebody waits; a pool that nobody waits in writes nothing.
     if (granted.length > 0 && this.#pool.waiting > 0 && now >= this.#keepAt) {
@@ -284,6 +285,7 @@ function waitingJob(request: AcquireRequest, now: number): WaitingJob {
     account,
     flow: flowOf(request),
     reserved: request.reserved,
+    slotSince: request.queuedAt,
     rate,
     maxRate,
     estimate,
@@ -307,7 +309,13 @@ function flowOf({ account, lane, share: { weight, paying } }: AcquireRequest): F
   return { lane, account: apart ? account : UNPAID, weight };
 }
 
-function grantOf({ daemon, lease, terms }: Dispatch, now: number): AcquireResponse {
+/** Since when a job has had a slot; nothing for one without, or whose request says who may serve it and so waits for those. */
+function slotOf({ reserved, slotSince, only, ignore }: WaitingJob): Slot {
+  const isMeasured = reserved && only === null && ignore.length === 0;
+  return isMeasured && slotSince !== undefined ? { slotSince } : {};
+}
+
+function grantOf({ job, daemon, lease, terms }: Dispatch, now: number): AcquireResponse {
   return {
     type: "granted",
     grant: {
@@ -319,6 +327,7 @@ function grantOf({ daemon, lease, terms }: Dispatch, now: number): AcquireRespon
       terms,
       auction: { asks: 0, winning_ask: null, second_ask: null },
       dispatchedAt: now,
+      ...slotOf(job),
       leaseUntil: lease.leaseUntil,
     },
   };

@@ -6,6 +6,7 @@ import type { HoldCommand, SoftStop } from "../../core/account/hold.ts";
 import type { Backing, LotKind } from "../../core/account/lots.ts";
 import type { Quota } from "../../core/account/quota.ts";
 import type { Scope } from "../../core/account/scopes.ts";
+import type { ServiceLevel } from "../../core/account/service-level.ts";
 import type { Slots } from "../../core/account/slots.ts";
 import type { Usage, UsageBy } from "../../core/account/usage.ts";
 import type { Refusal } from "../../core/errors.ts";
@@ -237,6 +238,16 @@ export interface UsagePart {
   readonly next: number | null;
 }
 
+/** What was measured of a day, against what was promised, and what followed. */
+export interface ServiceDay extends ServiceLevel {
+  readonly targetMs: number;
+  readonly missed: boolean;
+  /** Until when the package lasts now that lasts longest of those that were extended; null where none was. */
+  readonly extendedUntil: number | null;
+  /** The entry that extended packages. */
+  readonly seq: number | null;
+}
+
 /** The RPC methods of an `Account` object. */
 export interface AccountRpc extends TeamRpc, SessionRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
@@ -246,8 +257,11 @@ export interface AccountRpc extends TeamRpc, SessionRpc {
   estimate(request: HoldRequest): Promise<EstimateResult>;
   /** Idempotent by (job, n). */
   post(facts: JobFacts): Promise<PostResult>;
-  /** Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts. */
-  void(job: JobId, reason: string, fence?: number | null): Promise<VoidResult>;
+  /**
+   * Ends a hold without a charge. `fence` is the attempt that says so; null for whoever owns the job between attempts.
+   * `slotSince` is since when the job waited in a reserved slot, if it did.
+   */
+  void(job: JobId, reason: string, fence?: number | null, slotSince?: number | null): Promise<VoidResult>;
   /** The body of the receipt that ended a job, or of the one that took that back; or null. Changes nothing. */
   receipt(job: JobId, which?: "receipt" | "reversal"): Promise<string | null>;
   /**
@@ -272,6 +286,8 @@ export interface AccountRpc extends TeamRpc, SessionRpc {
   audit(seqs: readonly number[]): Promise<EntryRecord[]>;
   /** Sums of the jobs in a bounded stretch of entries, and where the next one begins. */
   usage(credentials: Credentials, query: UsageQuery): Promise<Answer<UsagePart>>;
+  /** How long jobs in reserved slots waited, by days from one on (an epoch's number); only days of `dedicated` that are over. */
+  serviceLevels(credentials: Credentials, from: number): Promise<Answer<ServiceDay[]>>;
   /** Whether a key counts, and may do something; for callers that ask nothing else of the account. */
   check(credentials: Credentials, scope: Scope | null): Promise<Answer<null>>;
   keys(credentials: Credentials): Promise<Answer<KeyView[]>>;

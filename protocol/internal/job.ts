@@ -47,7 +47,12 @@ export interface AcquireRequest {
 }
 
 /** The scheduler's grant of one job to one daemon. */
-export interface Grant {
+/** What of a slot that a package reserves is told of a job: since when it had it, if its time in queue counts. */
+export interface Slot {
+  readonly slotSince?: number;
+}
+
+export interface Grant extends Slot {
   readonly relay: string;
   readonly daemon: DaemonId;
   /** The daemon's account. */
@@ -67,7 +72,7 @@ export interface Grant {
 
 export type AcquireResponse =
   | { readonly type: "granted"; readonly grant: Grant }
-  | { readonly type: "refused"; readonly refusal: Refusal; readonly retryAfterSeconds: number | null };
+  | ({ readonly type: "refused"; readonly refusal: Refusal; readonly retryAfterSeconds: number | null } & Slot);
 
 /** The body of `relay.fetch`: a granted job with all that the relay needs to run and settle it. */
 export interface RelayJob {

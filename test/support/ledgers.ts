@@ -1,14 +1,29 @@
 /** Ledgers for tests, chained by the code that chains real ones, with what the account then has. */
 
+import {
+  type Release,
+  type ServiceLevel,
+  ServiceMeter,
+  waitOfReceipt,
+  waitOfRelease,
+} from "../../core/account/service-level.ts";
 import { GENESIS_HEAD, type Link } from "../../core/account/state.ts";
-import type { AccountId, JobId } from "../../core/ids.ts";
+import { epochOf } from "../../core/allotment/epochs.ts";
+import { type AccountId, type JobId, newJobId } from "../../core/ids.ts";
 import { composeReversal, type ReceiptBody, receiptText } from "../../core/receipt/body.ts";
 import { hashText } from "../../core/receipt/canonical.ts";
+import { DAY_MS } from "../../core/time.ts";
 import type { Millicredits, NanoUsd } from "../../core/units.ts";
-import { lotEntry, releaseEntry, sliceEntry, transferEntry } from "../../durable-objects/account/entries.ts";
+import {
+  extensionEntry,
+  lotEntry,
+  releaseEntry,
+  sliceEntry,
+  transferEntry,
+} from "../../durable-objects/account/entries.ts";
 import type { LedgerEntry } from "../../protocol/chain.ts";
 import { timeText } from "../../protocol/network/common.ts";
-import { idOf, type ReceiptOptions, receiptOf, TEST_TIME } from "./receipts.ts";
+import { idOf, type ReceiptOptions, receiptOf, seedOf, TEST_TIME } from "./receipts.ts";
 
 type Compose = (at: number, previous: Link) => string;
 
@@ -64,6 +79,31 @@ export class TestLedger {
     return this.#add("void", 0, (at, previous) =>
       releaseEntry("void", idOf("job") as unknown as JobId, "gone", at, previous),
     );
+  }
+
+  /** The end of a job in a reserved slot that nobody took, queued an hour before. */
+  timeOut(): this {
+    const index = this.#jobs++;
+    const compose: Compose = (at, previous) => {
+      const queued = at - 3_600_000;
+      const job = newJobId(queued, seedOf(`job ${index}`).subarray(0, 10));
+      return releaseEntry("void", job, "queue_timeout", at, previous, queued);
+    };
+    return this.#add("void", 0, compose);
+  }
+
+  /** Lets a package last a day longer, of which `amount` had expired, by what the entries so far say of their day. */
+  extend(amount = 0, changes: Partial<ServiceLevel> = {}): this {
+    const meter = new ServiceMeter();
+    for (const { seq, type, body } of this.entries) {
+      const value = JSON.parse(body) as ReceiptBody & Release;
+      const waited = type === "void" ? waitOfRelease(value) : type === "spent" ? waitOfReceipt(value) : null;
+      if (waited !== null) meter.add(waited, seq, hashText(body));
+    }
+    const level = { ...meter.level(epochOf(TEST_TIME)), ...changes };
+    const part = { lot: "package", kind: "package", backing: "usdc", amount, concurrency: 1 } as const;
+    const extension = { ...part, from: TEST_TIME, expiresAt: TEST_TIME + DAY_MS };
+    return this.#add("extension", amount, (at, previous) => extensionEntry(level, 2_000, [extension], at, previous));
   }
 
   /** Sends credits, `stripped` of them from top-ups, or takes some in. */

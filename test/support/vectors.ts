@@ -15,7 +15,7 @@ import { encodeFrame, type Frame } from "../../protocol/daemon/frames.ts";
 import { proofBytes } from "../../protocol/daemon/messages.ts";
 import type { Check, SignedReceipt } from "../../protocol/receipt.ts";
 import { testSecrets } from "../secrets.ts";
-import { bodyOf, idOf, keyOf, type ReceiptOptions, seedOf, signText, TEST_TERMS } from "./receipts.ts";
+import { bodyOf, idOf, keyOf, type ReceiptOptions, seedOf, signText, TEST_TERMS, TEST_TIME } from "./receipts.ts";
 
 export interface ReceiptVectors {
   readonly network_key: string;
@@ -31,6 +31,10 @@ const MIXED: ReceiptOptions = {
   peg: { millicredits: 3, nanoUsd: 7 },
 };
 const UNVERIFIED: ReceiptOptions = { facts: { outcome: "unverified", failed_check: "digest" } };
+const RESERVED: ReceiptOptions = {
+  held: [{ lot: "package", kind: "package", backing: "usdc", amount: 123_000 }],
+  facts: { lane: "dedicated", reserved: TEST_TIME },
+};
 const FLOOR = {
   watts: 38,
   nano_usd_per_kwh: 400_000_000,
@@ -64,6 +68,12 @@ export function receiptVectors(): ReceiptVectors {
       ),
       valid("failed, with a claim but no charge", text({ facts: { outcome: "failed" } })),
       valid("expired", text({ facts: { outcome: "expired" } })),
+      valid("a package's job in a reserved slot", text(RESERVED)),
+      valid("a package's job beyond its slots", text({ ...RESERVED, facts: { lane: "dedicated" } })),
+      valid(
+        "a job in a reserved slot that failed",
+        text({ ...RESERVED, facts: { ...RESERVED.facts, outcome: "failed" } }),
+      ),
       valid("unverified, and which check its claim failed", canonicalText({ ...bodyOf(UNVERIFIED), claim: null })),
     ],
     broken: [
@@ -81,6 +91,16 @@ export function receiptVectors(): ReceiptVectors {
         "a key in the place of a job id",
         "form",
         lie(() => ({ job: "8".padEnd(22, "0") })),
+      ),
+      broken(
+        "a reserved slot in another lane",
+        "form",
+        lie(() => ({ reserved: TEST_TIME })),
+      ),
+      broken(
+        "a slot that is not reserved, and says so",
+        "form",
+        lie(() => ({ reserved: false }), RESERVED),
       ),
       broken("no JSON", "form", signText("not JSON")),
       broken("white space", "canonical", signText(first.replace(",", ", "))),

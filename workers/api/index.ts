@@ -17,6 +17,7 @@ import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
+import { serviceLevels } from "./service-levels.ts";
 import { auth } from "./sign-in.ts";
 import { starters } from "./starters.ts";
 import { status } from "./status.ts";
@@ -35,6 +36,7 @@ for (const noun of [
   liveBalance,
   ledger,
   usage,
+  serviceLevels,
   transfers,
   estimate,
   keys,

@@ -31,7 +31,7 @@ const COLUMNS = [
 
 type Row = Partial<Record<(typeof COLUMNS)[number], string | number>>;
 
-/** An entry of a lot, or of a hold's end (durable-objects/account/entries.ts); fields that the other one lacks are absent. */
+/** An entry of a lot, of a hold's end or of packages that last longer (durable-objects/account/entries.ts); fields that the other one lacks are absent. */
 interface PlainEntry {
   readonly kind?: string;
   readonly backing?: "usdc" | "none";
@@ -42,6 +42,9 @@ interface PlainEntry {
   readonly reason?: string;
   readonly direction?: "in" | "out";
   readonly account?: string;
+  readonly day?: string;
+  readonly p95_ms?: number;
+  readonly extended?: readonly { readonly lot: string; readonly nano_usd: number; readonly millicredits: number }[];
 }
 
 // A cell that a spreadsheet would take for a formula gets an apostrophe in front: memos and names are other people's text.
@@ -80,6 +83,7 @@ function plainRow(type: string, entry: PlainEntry): Row {
   if (type === "transfer" && entry.direction !== undefined) {
     return { ...row, account: entry.account ?? "", ...moved(entry.direction === "out" ? -milli : milli) };
   }
+  if (entry.extended !== undefined) return { ...row, ...extensionRow(entry.extended, entry) };
   if (backing === undefined) return row;
   const amount: number = shown(backing, backing === "usdc" ? nano : milli, GENESIS_PEG);
   return {
@@ -87,6 +91,17 @@ function plainRow(type: string, entry: PlainEntry): Row {
     backing,
     ...moved(type === "expiry" ? -amount : amount),
     ...(backing === "usdc" ? { usd: formatUsd(nano as NanoUsd) } : {}),
+  };
+}
+
+/** Packages that last a day longer, and what of them comes back. */
+function extensionRow(extended: NonNullable<PlainEntry["extended"]>, { day, p95_ms: p95 }: PlainEntry): Row {
+  const back = extended.reduce((sum, lot) => sum + shown("usdc", lot.nano_usd, GENESIS_PEG) + lot.millicredits, 0);
+  const lots = extended.map(({ lot }) => lot).join(", ");
+  return {
+    ...(back > 0 && moved(back)),
+    kind: "package",
+    memo: `a day longer: ${lots} (95 of 100 jobs waited up to ${p95} ms on ${day})`,
   };
 }
 

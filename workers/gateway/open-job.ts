@@ -52,7 +52,8 @@ export async function openJob(env: Env, config: Config, job: JobToOpen, signal: 
       if (acquired.type === "refused") {
         // A job that had a daemon and lost it says so, rather than that nobody else is there.
         const refusal = excluded.length > 0 ? refuse("provider_failed") : acquired.refusal;
-        return await giveUp(env, job, { refusal, retryAfterSeconds: acquired.retryAfterSeconds, grant });
+        const { retryAfterSeconds, slotSince } = acquired;
+        return await giveUp(env, job, { refusal, retryAfterSeconds, grant }, slotSince);
       }
       grant = acquired.grant;
       firstDispatchedAt ??= grant.dispatchedAt;
@@ -100,15 +101,22 @@ async function giveUp(
   env: Env,
   job: JobToOpen,
   refused: Omit<Extract<Opened, { type: "refused" }>, "type">,
+  slotSince?: number,
 ): Promise<Opened> {
   const { code } = refused.refusal;
-  await releaseHold(env, job.account, job.acquire.job, code === "cancelled" ? "consumer_gone" : code);
+  await releaseHold(env, job.account, job.acquire.job, code === "cancelled" ? "consumer_gone" : code, slotSince);
   return { type: "refused", ...refused };
 }
 
-/** Ends the hold of a job that nobody has. */
-export async function releaseHold(env: Env, account: AccountId, job: JobId, reason: string): Promise<void> {
-  await onHolder(env, account, job, (holder) => holder.void(job, reason)).catch(
+/** Ends the hold of a job that nobody has. `slotSince` is since when it waited in a reserved slot, if it did. */
+export async function releaseHold(
+  env: Env,
+  account: AccountId,
+  job: JobId,
+  reason: string,
+  slotSince: number | null = null,
+): Promise<void> {
+  await onHolder(env, account, job, (holder) => holder.void(job, reason, null, slotSince)).catch(
     // The hold then ends by its own time; nothing is charged either way.
     (error: unknown) => emitError("void_failed", error, { job }),
   );

@@ -332,3 +332,64 @@ describe("tollmill usage", () => {
     expect(await none.tollmill("usage")).toMatchObject({ code: EXIT.ok, out: "", err: "No job ended in that time." });
   });
 });
+
+describe("tollmill service", () => {
+  const met = {
+    day: "2026-11-23",
+    jobs: 25,
+    p95_ms: 12,
+    target_ms: 2_000,
+    missed: false,
+    extended_until: null,
+    entry: null,
+    evidence: { first: 2, last: 30, digest: "a".repeat(64) },
+  };
+  const missed = {
+    ...met,
+    day: "2026-11-24",
+    p95_ms: 3_100,
+    missed: true,
+    extended_until: "2026-12-25T09:00:00.000Z",
+    entry: 61,
+  };
+  const none = { ...met, day: "2026-11-25", jobs: 0, p95_ms: null, evidence: null };
+
+  it("shows the days of all pages, and what missed ones gave back", async () => {
+    const { asked, tollmill } = await network((path) =>
+      path.includes("from=2026-11-24") ? { data: [missed, none], next: null } : { data: [met], next: "2026-11-24" },
+    );
+    const { code, out } = await tollmill("service", "--from", "2026-11-01");
+    expect(code).toBe(EXIT.ok);
+    expect(out.split("\n").map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ["day", "jobs", "p95 ms", "target ms", "packages last until (UTC)"],
+      ["2026-11-23", "25", "12", "2000"],
+      ["2026-11-24", "25", "3100", "2000", "missed", "2026-12-25 09:00:00 (entry 61)"],
+      ["2026-11-25", "0", "2000"],
+    ]);
+    expect(asked.map(({ path }) => path)).toEqual([
+      "/api/v1/service-levels?from=2026-11-01",
+      "/api/v1/service-levels?from=2026-11-24",
+    ]);
+    const json = await tollmill("service", "--json", "--from", "2026-11-24");
+    expect(json.out.split("\n").map((line) => JSON.parse(line) as unknown)).toEqual([missed, none]);
+  });
+
+  it("says so where there is none, and takes nothing for a day that is none", async () => {
+    const { tollmill } = await network(() => ({ data: [], next: null }));
+    expect(await tollmill("service")).toMatchObject({ code: EXIT.ok, out: "" });
+    for (const day of ["2026-02-30", "2026-99-99", "today"]) {
+      expect((await tollmill("service", "--from", day)).code).toBe(EXIT.usage);
+    }
+  });
+});
+
+it("tollmill ledger tells why a package lasts longer", async () => {
+  const extended = [{ lot: "pack", until: Date.UTC(2026, 11, 25, 9), from: 0, nano_usd: 0 }];
+  const body = JSON.stringify({ type: "extension", day: "2026-11-24", jobs: 25, p95_ms: 3_100, extended });
+  const line = { seq: 61, at: "2026-11-25T00:15:00.000Z", type: "extension", body };
+  const url = await serveHttp((_request, response) => void response.end(`${JSON.stringify(line)}\n`));
+  const { out } = await run(["--url", url, "--api-key", API_KEY, "ledger"]);
+  expect(out).toContain(
+    "pack until 2026-12-25T09:00: on 2026-11-24 95 of 100 of 25 jobs in its slots waited up to 3100 ms",
+  );
+});

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { ENTRY_TYPES } from "../../../core/account/entry-types.ts";
+import type { ServiceLevel } from "../../../core/account/service-level.ts";
+import { epochOf } from "../../../core/allotment/epochs.ts";
 import { canonicalText, hashText } from "../../../core/receipt/canonical.ts";
 import { LedgerChain, type LedgerEntry } from "../../../protocol/chain.ts";
 import { movementOf, parseEntryBody } from "../../../protocol/entry.ts";
 import { entryOf, fullLedger, TestLedger } from "../../support/ledgers.ts";
-import { receiptOf } from "../../support/receipts.ts";
+import { type ReceiptOptions, receiptOf, TEST_TIME } from "../../support/receipts.ts";
 
 /** Takes entries until one does not fit, and tells which and why. */
 function check(entries: readonly LedgerEntry[], claim = false) {
@@ -60,7 +62,7 @@ describe("a ledger of every kind of entry", () => {
   });
 });
 
-const PLAIN = ENTRY_TYPES.filter((type) => !["spent", "adjustment", "slice"].includes(type));
+const PLAIN = ENTRY_TYPES.filter((type) => !["spent", "adjustment", "slice", "extension"].includes(type));
 
 it("entries of slices have a form that is known, and move what their parts say", () => {
   const { v, at, seq, previous } = JSON.parse(entryOf(fullLedger().entries, 1).body) as Record<string, unknown>;
@@ -75,6 +77,45 @@ it("entries of slices have a form that is known, and move what their parts say",
     { nanoUsd: 70, millicredits: 5 },
   ]);
   expect(parseEntryBody("slice", text("sideways"))).toHaveProperty("error");
+});
+
+describe("a package that lasts a day longer", () => {
+  const slot = { held: [{ lot: "package", kind: "package", backing: "usdc", amount: 82_000 }] } as const;
+  const waited = (ms: number): ReceiptOptions => {
+    const times = { queued: TEST_TIME, dispatched: TEST_TIME + ms, first_token: null, completed: TEST_TIME + ms };
+    return { ...slot, facts: { lane: "dedicated", times, reserved: TEST_TIME } };
+  };
+  /** A job that waited, one without a reserved slot, and one that nobody took. */
+  const missed = () =>
+    new TestLedger()
+      .credit("topup", 500_000)
+      .spend("topup", waited(3_000))
+      .spend("topup", { ...slot, facts: { lane: "dedicated" } })
+      .timeOut();
+
+  it("does so by what the entries before it say, and brings back what had expired", () => {
+    const { entries, sum } = missed().extend(70).spend();
+    const { chain, bad } = check(entries, true);
+    expect(bad).toBeNull();
+    expect(chain.sum.nanoUsd).toBe(sum);
+    const { jobs, p95_ms, first, last } = JSON.parse(entryOf(entries, 5).body) as Record<string, unknown>;
+    expect([jobs, p95_ms, first, last]).toEqual([2, 3_600_000, 2, 4]);
+  });
+
+  it.each<[string, Partial<ServiceLevel>]>([
+    ["of more jobs", { jobs: 3 }],
+    ["of another wait", { p95Ms: 3_000 }],
+    ["of other entries", { first: 3 }],
+    ["by another digest", { digest: "0".repeat(64) }],
+    ["of another day", { day: epochOf(TEST_TIME) - 1 }],
+  ])("does not do so %s", (_what, changes) => {
+    expect(check(missed().extend(0, changes).entries).bad).toBe("5 service");
+  });
+
+  it("does not do so where nothing was missed", () => {
+    const inTime = new TestLedger().credit("topup", 500_000).spend("topup", waited(2_000)).extend();
+    expect(check(inTime.entries).bad).toBe("3 service");
+  });
 });
 
 it.each(PLAIN)("entries of type %s have a form that is known", (type) => {

@@ -6,7 +6,7 @@ import type { AccountId } from "../../../core/ids.ts";
 import { LANES } from "../../../core/lanes.ts";
 import { composeReversal, type ReceiptBody, receiptText } from "../../../core/receipt/body.ts";
 import { GENESIS_PEG, type Millicredits, type NanoUsd, type Peg } from "../../../core/units.ts";
-import { lotEntry, releaseEntry, transferEntry } from "../../../durable-objects/account/entries.ts";
+import { extensionEntry, lotEntry, releaseEntry, transferEntry } from "../../../durable-objects/account/entries.ts";
 import { type EntryBody, movementOf, parseEntryBody } from "../../../protocol/entry.ts";
 import { type Posting, postingsOf, sumByBacking } from "../../../protocol/postings.ts";
 import { bodyOf, idOf, TEST_TIME } from "../../support/receipts.ts";
@@ -29,6 +29,13 @@ function lotBody(type: EntryType, backing: Backing, amount: number): EntryBody {
 function transferBody(direction: "out" | "in", millicredits: number, stripped: number): EntryBody {
   const facts = { id: "t", other: OTHER, memo: "", millicredits: millicredits as Millicredits };
   return read("transfer", transferEntry(direction, { ...facts, stripped: stripped as NanoUsd }, TEST_TIME, LINK));
+}
+
+function extensionBody(amount: number): EntryBody {
+  const level = { day: 20_779, jobs: 20, p95Ms: 2_001, first: 1, last: 4, digest: "a".repeat(64) };
+  const part = { lot: "package", kind: "package", backing: "usdc", amount, concurrency: 1 } as const;
+  const extension = { ...part, from: TEST_TIME, expiresAt: TEST_TIME + 86_400_000 };
+  return read("extension", extensionEntry(level, 2_000, [extension], TEST_TIME, LINK));
 }
 
 const reversalOf = (original: ReceiptBody): ReceiptBody => {
@@ -65,6 +72,8 @@ describe("an entry in double entry", () => {
         "system/suspense none 9",
       ],
     ],
+    ["a package that lasts longer", extensionBody(0), []],
+    ["one that had expired", extensionBody(70), ["lots/account usdc 70", "system/treasury usdc -70"]],
     ["a void", read("void", releaseEntry("void", bodyOf().job, "declined", TEST_TIME, LINK)), []],
     ["the end of a hold", read("hold_expired", releaseEntry("hold_expired", bodyOf().job, "x", TEST_TIME, LINK)), []],
   ])("names both sides of %s", (_name, body, expected) => {

@@ -78,7 +78,7 @@ it("serves a job in a reserved slot ahead of everything, and leaves the lanes' s
   for (const name of ["mine", "mine too"]) pool.enqueue(job(name, { lane: "dedicated", weight: 2, reserved: true }));
   expect(pool.position("mine" as never)).toBe(1);
   expect(order(pool).map(({ job: id }) => id)).toEqual(["mine", "mine too", "one", "two"]);
-  expect(pool.withdraw("mine" as never)).toBe(false);
+  expect(pool.withdraw("mine" as never, START)).toBe(false);
 });
 
 describe("a floor", () => {

@@ -208,8 +208,8 @@ describe("waiting", () => {
     const pool = poolOf();
     for (const name of ["a", "b", "c"]) pool.enqueue(job(name));
     expect(pool.position(id("c"))).toBe(3);
-    expect(pool.withdraw(id("a"))).toBe(true);
-    expect(pool.withdraw(id("a"))).toBe(false);
+    expect(pool.withdraw(id("a"), START)).toBe(true);
+    expect(pool.withdraw(id("a"), START)).toBe(false);
     expect(pool.position(id("c"))).toBe(2);
     expect(pool.position(id("a"))).toBeNull();
   });

@@ -123,6 +123,23 @@ describe("reserved slots", () => {
     expect(pool.dispatch(START, next).map(({ job: { job: id } }) => id)).toEqual(["later", "latest"]);
   });
 
+  it("are told with the time since when a job has had one", () => {
+    const pool = poolOf([daemon("one", { slots: 1 })]);
+    const next = fences();
+    const told = (now: number) => pool.dispatch(now, next).map(({ job: { job: id, slotSince } }) => [id, slotSince]);
+    const one = { ...sponsored, weight: 1 };
+    pool.enqueue(job("first", { ...one, reserved: true, slotSince: START - 5 }));
+    pool.enqueue(job("second", { ...one, slotSince: START - 5 }));
+    // Its hold says so, but the second one gets the slot that becomes free.
+    pool.enqueue(job("third", { ...one, reserved: true, slotSince: START - 5 }));
+    expect(told(START)).toEqual([["first", START - 5]]);
+    pool.ended("first" as never, 1, null, START + 7_000);
+    expect(told(START + 7_500)).toEqual([["second", START + 7_000]]);
+    pool.withdraw("second" as never, START + 8_000);
+    pool.ended("second" as never, 2, null, START + 9_000);
+    expect(told(START + 9_000)).toEqual([["third", START + 9_000]]);
+  });
+
   it("are no more than the account has, whatever its holds say", () => {
     const pool = poolOf([daemon("one", { slots: 4 })]);
     flood(pool, "sponsor", 3, { ...sponsored, reserved: true });
@@ -133,7 +150,7 @@ describe("reserved slots", () => {
   it("come back from jobs that are withdrawn or refused", () => {
     const pool = poolOf([daemon("busy", { draining: true })]);
     flood(pool, "sponsor", 3, { ...sponsored, reserved: true });
-    pool.withdraw("sponsor 0" as never);
+    pool.withdraw("sponsor 0" as never, START);
     pool.register(daemon("one", { slots: 4 }), START);
     expect(pool.dispatch(START, fences()).map(({ lease }) => lease.reserved)).toEqual([true, true]);
   });
@@ -244,7 +261,7 @@ it("goes on with its counters in the next life of the pool", () => {
     return accountsOf(pool, 10);
   };
   for (const id of ["greedy", "private"]) {
-    for (let index = 0; index < 30; index++) before.withdraw(`${id} ${index}` as never);
+    for (let index = 0; index < 30; index++) before.withdraw(`${id} ${index}` as never, START);
   }
   expect(continued(after)).toEqual(continued(before));
 });

@@ -60,14 +60,20 @@ it("writes two rows in two commits for a job, and none for replays", async () =>
 it("writes not one row more for a job in a package's slot, nor for one beyond it", async () => {
   const bank = await openBank();
   await bank.rpc.credit(creditOf({ kind: "package", backing: "usdc", concurrency: 1 }));
+  const first = holdOf(bank, { lane: null });
   for (const reserved of [true, false]) {
-    const request = holdOf(bank, { lane: null });
+    const request = reserved ? first : holdOf(bank, { lane: null });
     const job = await written(bank, async () => {
       expect(await bank.rpc.hold(request)).toMatchObject({ lane: "dedicated", reserved });
       if (!reserved) await bank.rpc.post(factsOf(request.job));
     });
     expect(job).toEqual(reserved ? { rows: 1, commits: 1 } : { rows: 2, commits: 2 });
   }
+  const posted = await written(bank, async () => {
+    const result = await bank.rpc.post({ ...factsOf(first.job), lane: "dedicated", reserved: 1 });
+    expect(result).toMatchObject({ type: "posted", body: expect.stringContaining('"reserved":1') });
+  });
+  expect(posted).toEqual({ rows: 1, commits: 1 });
 });
 
 it("writes not one row more while somebody watches", async () => {

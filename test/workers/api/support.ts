@@ -4,9 +4,10 @@ import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { type AccountId, type JobId, newJobId } from "../../../core/ids.ts";
 import type { Outcome } from "../../../core/outcome.ts";
+import type { JobFacts } from "../../../core/receipt/body.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { parseApiKey } from "../../../protocol/api-key.ts";
-import type { AccountRpc } from "../../../protocol/internal/account.ts";
+import type { AccountRpc, HoldRequest } from "../../../protocol/internal/account.ts";
 import { app } from "../../../workers/app.ts";
 import { pseudonymOf } from "../../../workers/auth.ts";
 import { configOf } from "../../../workers/config.ts";
@@ -78,7 +79,11 @@ export async function openAccount(id = "first", starter = true): Promise<TestAcc
 }
 
 /** Reserves a job of 8B q4: at most 100 prompt and `completion` tokens. */
-export async function holdJob({ object, secretHash }: TestAccount, completion = 1_000): Promise<JobId> {
+export async function holdJob(
+  { object, secretHash }: TestAccount,
+  completion = 1_000,
+  changes: Partial<HoldRequest> = {},
+): Promise<JobId> {
   const job = newJobId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const held = await object.hold({
     job,
@@ -97,6 +102,7 @@ export async function holdJob({ object, secretHash }: TestAccount, completion = 
     completionDefault: completion,
     choices: 1,
     expiresAt: Date.now() + 600_000,
+    ...changes,
   });
   if (held.type !== "held") throw new Error(`not held: ${JSON.stringify(held)}`);
   return job;
@@ -108,12 +114,14 @@ export async function settleJob(
   job: JobId,
   provider?: AccountId,
   outcome: Outcome = "completed",
+  changes: Partial<Pick<JobFacts, "lane" | "times" | "reserved">> = {},
 ): Promise<string> {
   const options = { facts: { outcome, ...(provider === undefined ? {} : { provider }) } };
   const { price, charge: _charge, split: _split, seq: _seq, previous: _previous, v: _v, ...facts } = bodyOf(options);
   const { asks, winning_ask, second_ask } = price;
   const posted = await account.object.post({
     ...facts,
+    ...changes,
     job,
     consumer: pseudonymOf(account.account, configOf(env)),
     terms: TEST_TERMS,

@@ -1,7 +1,11 @@
 /** Lanes on the running network: what the account chooses, and what receipts say of it (economics.md §3). */
 
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { type JobId, jobTime } from "../../../core/ids.ts";
 import { balance as balanceShape } from "../../../protocol/network/account.ts";
+import { app } from "../../../workers/app.ts";
 import { answering, type ScriptedJob } from "../../support/scripted-daemon.ts";
 import {
   accountOf,
@@ -148,6 +152,43 @@ it("serves a job in a package's slot ahead of what waits", async () => {
   expect(order).toEqual(["public", "dedicated", "public"]);
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200]);
   expect((await account(consumer)).packages).toEqual({ slots: 1, in_use: 0 });
+  // What its time in queue is held against: it had the slot from the moment that it was queued.
+  const [receipt] = await receiptsOf(consumer);
+  expect(receipt?.reserved).toBe(receipt?.times.queued);
+  const others = await receiptsOf(other);
+  expect(others.map(({ reserved }) => reserved)).toEqual([undefined, undefined]);
+}, 20_000);
+
+it("says of a job in a slot that nobody took in time how long it had that, unless it chose who may serve it", async () => {
+  const { consumer, provider } = await openMarket();
+  const { jobs, onJob, answer } = unhurried();
+  await addDaemon(provider, { offer: { slots: 1 }, onJob });
+  await grant(consumer, "package", 10_000_000, 1);
+  const first = chat((await openAccount()).apiKey);
+  await until(() => jobs.length === 1);
+  const impatient = { ...env, TOLLMILL_PARAMETERS: JSON.stringify({ queueLimitMs: 100 }) };
+  for (const chosen of [{}, { only: [provider.account] }]) {
+    const messages = [{ role: "user", content: "Hi" }];
+    const body = JSON.stringify({ model: "test-model", messages, provider: chosen });
+    const init = withKey(consumer.apiKey, { "content-type": "application/json" });
+    const request = new Request("https://tollmill.test/v1/chat/completions", { method: "POST", body, ...init });
+    const context = createExecutionContext();
+    const response = await app.fetch(request, impatient, context);
+    await waitOnExecutionContext(context);
+    expect((await response.json<{ error: { code: string } }>()).error.code).toBe("queue_timeout");
+  }
+  const { rpc, credentials } = accountOf(consumer);
+  const page = await rpc.entries(credentials, 0, 100);
+  const voids = (page.ok ? page.value : [])
+    .filter(({ type }) => type === "void")
+    .map(({ body }) => JSON.parse(body) as { job: JobId; reason: string; reserved?: number });
+  expect(voids).toMatchObject([{ reason: "queue_timeout" }, { reason: "queue_timeout" }]);
+  expect(voids.map(({ job, reserved }) => (reserved === undefined ? null : reserved - jobTime(job)))).toEqual([
+    0,
+    null,
+  ]);
+  answer();
+  await first;
 }, 20_000);
 
 it("tells a holder whose paid credits stay untouched what to do about it", async () => {
