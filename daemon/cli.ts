@@ -22,6 +22,7 @@ import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
 import { addLocal } from "./local-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
+import { addDaemons } from "./supply-commands.ts";
 import { addTeam } from "./team-commands.ts";
 import { addWallets } from "./wallet-commands.ts";
 
@@ -143,6 +144,7 @@ function describe(
     });
   addUsage(program, context, done);
   addKeys(program, context, done);
+  addDaemons(program, context, done);
   addTeam(program, context, done);
   addDeposits(program, context, done);
   program

@@ -15,6 +15,7 @@ import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
+import { operatorMessages } from "./operator-messages.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
 import { auth } from "./sign-in.ts";
@@ -49,6 +50,7 @@ for (const noun of [
   epochs,
   admin,
   adminDeposits,
+  operatorMessages,
   reversals,
   checks,
 ])
