@@ -219,7 +219,8 @@ export class Connections {
   }
 
   registrations(session: Session): Map<string, Registration> {
-    const { name, parameters, elsewhere } = this.#host;
+    const { name, parameters } = this.#host;
+    const elsewhere = (daemon: DaemonId, model: string): number => this.#host.elsewhere(daemon, model);
     return registrationsOf(session, name, parameters, elsewhere);
   }
 
