@@ -77,6 +77,7 @@ export const ERRORS = {
     "There is no such proposal of a reversal.",
     "GET /api/v1/admin/reversals lists them.",
   ),
+  message_not_found: row(404, "not_found_error", "There is no such message.", "GET /api/v1/admin/messages lists them."),
   dead_letter_not_found: row(
     404,
     "not_found_error",

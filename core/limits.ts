@@ -34,6 +34,14 @@ export const LIMITS = {
   daemonSlots: 1_024,
   daemonFeatures: 32,
   daemonNameCharacters: 64,
+  /** Reasons for which a daemon may have withdrawn. */
+  daemonGates: 8,
+  /** An operator's message to daemons; it is shown on one line of their logs. */
+  operatorMessageCharacters: 1_024,
+  /** The newest messages that a daemon is welcomed with: with their ids 18 KiB, under a WebSocket message's 1 MiB by far. */
+  operatorMessages: 16,
+  /** How long a message may be told to daemons that connect. */
+  operatorMessageMs: 366 * DAY_MS,
   /** Bad messages in a session before it is closed: enough to debug, too few to burn an object. */
   daemonBadMessages: 32,
   /** Streams of one daemon send on this beat, so that their frames share a message; it shifts a frame by half of it at most. */

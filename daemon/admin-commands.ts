@@ -18,6 +18,7 @@ import { type CodesFlags, makeCodes } from "./commands/starters.ts";
 import { addAdminDeposits } from "./deposit-commands.ts";
 import type { ExitCode } from "./failure.ts";
 import { wholeNumber } from "./flags.ts";
+import { addAdminMessages } from "./message-commands.ts";
 
 const CODE_DAYS = 30;
 const MOST_CODE_DAYS = 3_650;
@@ -44,6 +45,7 @@ export function addAdmin(program: Command, context: Context, done: (code: ExitCo
       done(await makeCodes(context, batch, command.optsWithGlobals<CodesFlags>()));
     });
   addAdminDeposits(admin, context, done);
+  addAdminMessages(admin, context, done);
   const reversals = admin.command("reversals").description("taking receipts back, which needs two operators");
   reversals
     .command("list")

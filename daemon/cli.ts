@@ -19,9 +19,10 @@ import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { watchBalance } from "./commands/watch-balance.ts";
 import { addDeposits } from "./deposit-commands.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
-import { decimal, featureEntry, httpUrl, serveEntry, wholeNumber } from "./flags.ts";
+import { decimal, featureEntry, httpUrl, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
 import { addLocal } from "./local-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
+import { addDaemons } from "./supply-commands.ts";
 import { addTeam } from "./team-commands.ts";
 import { addWallets } from "./wallet-commands.ts";
 
@@ -144,6 +145,7 @@ function describe(
   addUsage(program, context, done);
   addService(program, context, done);
   addKeys(program, context, done);
+  addDaemons(program, context, done);
   addTeam(program, context, done);
   addDeposits(program, context, done);
   program
@@ -189,7 +191,14 @@ function addDaemon(program: Command): Command {
     )
     .addOption(
       new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),
-    );
+    )
+    .option(
+      "--schedule <times>",
+      'when to take jobs, such as "mon-fri 22:00-06:00, sat-sun in Europe/Berlin" (else always)',
+      scheduleEntry,
+    )
+    .option("--on-ac-only", "take no jobs on battery power")
+    .option("--max-gpu-temp <celsius>", "take no jobs while a GPU is hotter (NVIDIA's)", wholeNumber(30, 120));
 }
 
 /** Which engine, and what of it is offered. */

@@ -7,6 +7,7 @@ import { LIMITS } from "../core/limits.ts";
 import { parseUsd } from "../core/units.ts";
 import { modelId } from "../protocol/catalog.ts";
 import { FEATURES, type Feature } from "../protocol/daemon/messages.ts";
+import { parseSchedule, type Schedule, ScheduleError } from "./conditions/schedule.ts";
 
 /** A whole number within bounds. */
 export function wholeNumber(least: number, most: number) {
@@ -49,6 +50,16 @@ export function featureEntry(text: string, before: readonly Feature[]): readonly
 export function idEntry(text: string): string {
   if (isId128(text)) return text;
   throw new InvalidArgumentError("It must be an id of 22 letters and digits.");
+}
+
+/** When a daemon serves. */
+export function scheduleEntry(text: string): Schedule {
+  try {
+    return parseSchedule(text);
+  } catch (error) {
+    if (error instanceof ScheduleError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }
 
 /** A URL of http or https. */

@@ -6,6 +6,7 @@
  */
 
 import type { Offer } from "../protocol/daemon/messages.ts";
+import type { Conditions } from "./conditions/conditions.ts";
 import { type Engine, EngineError } from "./engines/engine.ts";
 import { measureSpeed } from "./engines/measure.ts";
 import {
@@ -29,6 +30,8 @@ export interface OfferingOptions {
   readonly serve: ServeOptions;
   /** What an offer says beside the engine and its models. */
   readonly terms: Pick<Offer, "hardware" | "usd_per_kwh" | "accepts">;
+  /** Whether models may be offered at the moment, and what an offer says of that. */
+  readonly conditions: Pick<Conditions, "isOpen" | "offered">;
 }
 
 /** Lists in a row that the engine may owe before its models are withdrawn. */
@@ -113,6 +116,11 @@ export class Offering {
     if (open !== null) this.#send(open);
   }
 
+  /** Offers what the conditions have changed, unless an offer waits for the network's trouble to pass. */
+  follow(channel: Channel): void {
+    if (this.#skip === 0) this.#send(channel);
+  }
+
   /**
    * The network had trouble of its own, perhaps with the last offer: it is made again at the next check, and when the
    * trouble stays after 2, 4, 8 … checks.
@@ -125,9 +133,12 @@ export class Offering {
   }
 
   #send(channel: Channel): void {
-    const { engine, terms, serve } = this.#options;
-    const models = [...this.#models.values()].filter(({ available }) => available).map(({ offered }) => offered);
-    const offer: Offer = { type: "offer", engine: engine.label.slice(0, 128), ...terms, models, slots: serve.slots };
+    const { engine, terms, serve, conditions } = this.#options;
+    const ready = [...this.#models.values()].filter(({ available }) => available && conditions.isOpen);
+    const models = ready.map(({ offered }) => offered);
+    const label = engine.label.slice(0, 128);
+    const { slots } = serve;
+    const offer: Offer = { type: "offer", engine: label, ...terms, models, slots, ...conditions.offered };
     const text = JSON.stringify(offer);
     if (text !== this.#sent && channel.send(offer)) this.#sent = text;
   }

@@ -6,8 +6,11 @@
  *     serving | draining → stopped
  */
 
-import type { Offer, RelayMessage, Welcome } from "../protocol/daemon/messages.ts";
+import type { Offer, RelayMessage, Thermal, Welcome } from "../protocol/daemon/messages.ts";
 import type { ClaimStore } from "./claims/store.ts";
+import { Conditions } from "./conditions/conditions.ts";
+import type { GateRules } from "./conditions/gates.ts";
+import type { Reader } from "./conditions/machine.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { ServeOptions } from "./engines/served-models.ts";
 import { reasonOf } from "./failure.ts";
@@ -18,6 +21,7 @@ import type { FlushParameters } from "./jobs/flush-policy.ts";
 import { JobDesk } from "./jobs/job-desk.ts";
 import { Offering } from "./offering.ts";
 import type { Log } from "./output/log.ts";
+import { Notices } from "./session/notices.ts";
 import { Session, type SessionEnd, type SessionOptions } from "./session/session.ts";
 
 export interface WorkerOptions {
@@ -32,34 +36,45 @@ export interface WorkerOptions {
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
   readonly serve: ServeOptions;
+  /** When the daemon takes jobs, and what tells of the machine. */
+  readonly gates: { readonly rules: GateRules; readonly read: Reader };
   readonly backoff?: NonNullable<SessionOptions["backoff"]>;
-  /** How often the engine is asked what it serves, and how long a claim waits for its answer before it is sent again. */
-  readonly pace?: { readonly checkMs: number; readonly overdueMs: number };
+  /**
+   * How often the engine is asked what it serves, how long a claim waits for its answer before it is sent again, and how
+   * often clock and machine are looked at.
+   */
+  readonly pace?: { readonly checkMs: number; readonly overdueMs: number; readonly lookMs: number };
 }
 
 type Mode = "starting" | "serving" | "draining" | "stopped";
 
-const PACE = { checkMs: 30_000, overdueMs: 60_000 };
+const PACE = { checkMs: 30_000, overdueMs: 60_000, lookMs: 10_000 };
 /** At most one report of load in this time: every message wakes a relay. */
 const STATUS_MS = 5_000;
 /** How long a draining daemon waits for its last claims to be answered; they stay on disk after that. */
 const SETTLE_MS = 30_000;
+/** What holds on a new connection until a status says something else. */
+const IDLE: { readonly load: number; readonly thermal: Thermal | null } = { load: 0, thermal: null };
 
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #session: Session;
   readonly #desk: JobDesk;
   readonly #offering: Offering;
+  readonly #conditions: Conditions;
+  readonly #notices: Notices;
   #mode: Mode = "starting";
   #flush: FlushParameters | null = null;
   #statusTimer: NodeJS.Timeout | undefined;
-  #reportedLoad = 0;
+  #reported = IDLE;
 
   constructor(options: WorkerOptions) {
-    const { url, identity, log, engine, claims, serve, now, backoff, hardware, usdPerKwh, accepts } = options;
+    const { url, identity, log, engine, claims, serve, now, backoff, hardware, usdPerKwh, accepts, gates } = options;
     this.#options = options;
     const terms = { hardware, usd_per_kwh: usdPerKwh, accepts };
-    this.#offering = new Offering({ engine, log, now, serve, terms });
+    this.#notices = new Notices(log);
+    this.#conditions = new Conditions({ ...gates, log, now });
+    this.#offering = new Offering({ engine, log, now, serve, terms, conditions: this.#conditions });
     this.#session = new Session({
       url,
       identity,
@@ -79,27 +94,32 @@ export class Worker {
       log,
       now,
       slots: serve.slots,
+      isOpen: () => this.#conditions.isOpen,
       models: () => this.#offering.models,
-      onLoad: () => this.#reportLoad(),
+      onLoad: () => this.#reportStatus(),
       channel: () => this.#session.channel,
     });
   }
 
   /** Chooses and measures the models. Throws a {@link Failure} when there is nothing to serve. */
-  prepare(): Promise<void> {
-    return this.#offering.prepare();
+  async prepare(): Promise<void> {
+    await this.#offering.prepare();
+    // The first offer says already what holds.
+    await this.#conditions.look();
   }
 
   /** Serves until it is drained, stopped, or refused for good. */
   async run(): Promise<SessionEnd> {
     this.#enter("serving");
-    const { checkMs, overdueMs } = this.#options.pace ?? PACE;
+    const { checkMs, overdueMs, lookMs } = this.#options.pace ?? PACE;
     const check = setInterval(() => void this.#check(), checkMs);
+    const look = setInterval(() => void this.#look(), lookMs);
     const overdue = setInterval(() => this.#resendOverdue(overdueMs), overdueMs / 4);
     try {
       return await this.#session.run();
     } finally {
       clearInterval(check);
+      clearInterval(look);
       clearInterval(overdue);
       clearTimeout(this.#statusTimer);
       this.#enter("stopped");
@@ -139,8 +159,8 @@ export class Worker {
     const { flush_first_ms, flush_ms, flush_tokens } = welcome.parameters;
     this.#flush = { firstMs: flush_first_ms, ms: flush_ms, tokens: flush_tokens };
     log.info("connected", { session: welcome.session, relay: welcome.relay });
-    for (const { level, text } of welcome.messages) log[level]("message_from_network", { text });
-    this.#reportedLoad = 0;
+    for (const notice of welcome.messages) this.#notices.show(notice);
+    this.#reported = IDLE;
     this.#offering.begin(channel);
     if (this.#mode === "draining") channel.send({ type: "drain" });
     this.#desk.resend(channel);
@@ -153,7 +173,7 @@ export class Worker {
 
   #receive(message: RelayMessage, channel: Channel): void {
     const { log } = this.#options;
-    if (message.type === "message") log[message.level]("message_from_network", { text: message.text });
+    if (message.type === "message") this.#notices.show(message);
     else if (message.type === "error") {
       if (message.code === "internal_error") this.#offering.networkTrouble();
     } else if (message.type !== "job") this.#desk.handle(message, channel).catch((error: unknown) => this.#bug(error));
@@ -171,17 +191,31 @@ export class Worker {
     }
   }
 
+  /** Takes jobs or withdraws as clock and machine say; what runs goes on to its end. */
+  async #look(): Promise<void> {
+    try {
+      await this.#conditions.look();
+    } catch (error) {
+      this.#bug(error);
+    }
+    const channel = this.#session.channel;
+    if (channel !== null) this.#offering.follow(channel);
+    this.#reportStatus();
+  }
+
   #resendOverdue(overdueMs: number): void {
     const channel = this.#session.channel;
     if (channel !== null) this.#desk.resendOverdue(channel, overdueMs);
   }
 
-  #reportLoad(): void {
+  #reportStatus(): void {
     this.#statusTimer ??= setTimeout(() => {
       this.#statusTimer = undefined;
       const load = Math.min(1, this.#desk.running / this.#options.serve.slots);
-      if (load === this.#reportedLoad) return;
-      if (this.#session.channel?.send({ type: "status", load, queue: 0 }) === true) this.#reportedLoad = load;
+      const { thermal } = this.#conditions;
+      if (load === this.#reported.load && thermal === this.#reported.thermal) return;
+      const sent = this.#session.channel?.send({ type: "status", load, thermal, queue: 0 });
+      if (sent === true) this.#reported = { load, thermal };
     }, STATUS_MS).unref();
   }
 

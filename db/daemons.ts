@@ -18,6 +18,8 @@ export interface DaemonRecord {
   readonly tier: Tier;
   /** Milliseconds since 1970. */
   readonly created_at: number;
+  /** When its account drained it, in milliseconds since 1970; null while it takes jobs. */
+  readonly drained_at: number | null;
 }
 
 export type Enrolment =
@@ -27,9 +29,9 @@ export type Enrolment =
 
 /**
  * Enrols a daemon. The same call again changes nothing; one of the same account with another name, payout or tier changes
- * those and keeps the time of the first. The key must have been checked (`parseDaemonId`), as this stores what it gets.
+ * those and keeps the time of the first, and whether it is drained. The key must have been checked (`parseDaemonId`), as this stores what it gets.
  */
-export async function enrolDaemon(db: D1Database, daemon: DaemonRecord): Promise<Enrolment> {
+export async function enrolDaemon(db: D1Database, daemon: Omit<DaemonRecord, "drained_at">): Promise<Enrolment> {
   const { id, account, name, payout, tier, created_at } = daemon;
   // One statement, so that two accounts that enrol the same key at once cannot both succeed.
   const row = await open(db)
@@ -62,6 +64,22 @@ export async function listDaemons(
     .limit(Math.min(limit, LIMITS.maxPageRows))
     .all();
   return rows as DaemonRecord[];
+}
+
+/**
+ * Drains an account's daemon, or resumes it, and gives it as it is then; null where the account has no such daemon. Draining
+ * twice keeps the first time.
+ */
+export async function drainDaemon(
+  db: D1Database,
+  id: DaemonId,
+  account: AccountId,
+  change: { readonly drained: boolean; readonly now: number },
+): Promise<DaemonRecord | null> {
+  const drained_at = change.drained ? sql<number>`coalesce(${daemons.drained_at}, ${change.now})` : null;
+  const isOwn = and(eq(daemons.id, id), eq(daemons.account, account));
+  const [row] = await open(db).update(daemons).set({ drained_at }).where(isOwn).returning();
+  return (row as DaemonRecord | undefined) ?? null;
 }
 
 /** A daemon by its id, whoever owns it, or null. */

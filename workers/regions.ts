@@ -1,6 +1,7 @@
 /** Which region serves a caller, and what all regions have of a model. */
 
-import type { JobId } from "../core/ids.ts";
+import type { DaemonId, JobId } from "../core/ids.ts";
+import { relayName, relayOf } from "../protocol/internal/names.ts";
 import type { PoolJob, Supply } from "../protocol/internal/pool.ts";
 import type { Config } from "./config.ts";
 import { onSchedulers } from "./objects.ts";
@@ -10,6 +11,16 @@ export function nearestRegion({ region, regions }: Config, { cf }: Pick<Request,
   const continent = cf?.continent;
   if (typeof continent !== "string") return region;
   return regions.find(({ continents }) => continents.includes(continent))?.name ?? region;
+}
+
+/** The relays that a daemon may be connected to: it chose the region that was nearest when it connected. */
+export function relaysOf({ regions, shards }: Config, daemon: DaemonId): string[] {
+  return regions.map(({ name }) => relayOf(name, daemon, shards));
+}
+
+/** Every relay of every region. */
+export function allRelays({ regions, shards }: Config): string[] {
+  return regions.flatMap(({ name }) => Array.from({ length: shards }, (_, shard) => relayName(name, shard)));
 }
 
 /** Where a job is among the pools of its model. */

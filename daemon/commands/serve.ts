@@ -7,6 +7,8 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Quantization } from "../../core/pricing.ts";
 import type { Feature, Offer, Tier } from "../../protocol/daemon/messages.ts";
 import { ClaimStore } from "../claims/store.ts";
+import { machineReader } from "../conditions/machine.ts";
+import type { Schedule } from "../conditions/schedule.ts";
 import { engineAtUrl, findEngine } from "../engines/detect.ts";
 import type { Engine } from "../engines/engine.ts";
 import { LlamaEngine } from "../engines/llama/llama-engine.ts";
@@ -36,6 +38,9 @@ export interface DaemonFlags extends GlobalFlags {
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
   readonly payout: "usdc" | "credits";
+  readonly schedule?: Schedule;
+  readonly onAcOnly?: boolean;
+  readonly maxGpuTemp?: number;
 }
 
 const DEFAULT_SLOTS = 4;
@@ -74,6 +79,14 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
         context: flags.context ?? null,
         quantization: flags.quantization ?? null,
         features: flags.feature,
+      },
+      gates: {
+        rules: {
+          schedule: flags.schedule ?? null,
+          onAcOnly: flags.onAcOnly === true,
+          maxGpuCelsius: flags.maxGpuTemp ?? null,
+        },
+        read: machineReader(),
       },
     });
     await worker.prepare();

@@ -1,26 +1,15 @@
 /** What the machine is: the GPU by nvidia-smi where there is one, else the CPU. Declared to the network, which caps it. */
 
-import { execFile } from "node:child_process";
 import { cpus } from "node:os";
 import type { Offer, Tier } from "../../protocol/daemon/messages.ts";
+import { type Run, runProgram } from "./run-program.ts";
 
 export type Hardware = Offer["hardware"];
 
 const SMI_QUERY = ["--query-gpu=name,memory.total,power.limit", "--format=csv,noheader,nounits"];
-const SMI_MS = 5_000;
 /** What a desktop's processor draws under load, where nothing measures it. */
 const CPU_WATTS = 65;
 const NAME_CHARACTERS = 128;
-
-/** Runs a program and gives its output, or null when it is missing or fails. */
-export type Run = (program: string, args: readonly string[]) => Promise<string | null>;
-
-const runProgram: Run = (program, args) =>
-  new Promise((resolve) => {
-    execFile(program, [...args], { timeout: SMI_MS, windowsHide: true }, (error, stdout) =>
-      resolve(error === null ? stdout : null),
-    );
-  });
 
 /** Probes the hardware. `watts` is what the operator declares, and goes before what the driver says. */
 export async function probeHardware(tier: Tier, watts: number | null, run: Run = runProgram): Promise<Hardware> {

@@ -25,6 +25,8 @@ export interface JobDeskOptions {
   readonly log: Log;
   readonly slots: number;
   readonly now: () => number;
+  /** Whether jobs are taken at the moment. */
+  readonly isOpen: () => boolean;
   /** The models that are offered at the moment, by catalog id. */
   readonly models: () => ReadonlyMap<string, ServedModel>;
   /** Called when the number of running jobs has changed. */
@@ -41,7 +43,14 @@ interface Entry {
 
 const keyOf = (channel: Channel, stream: number): string => `${channel.id}/${stream}`;
 
-type Refusal = "draining" | "busy" | "unknown_model" | "not_loaded" | "claims_not_writable" | "stream_in_use";
+type Refusal =
+  | "draining"
+  | "withdrawn"
+  | "busy"
+  | "unknown_model"
+  | "not_loaded"
+  | "claims_not_writable"
+  | "stream_in_use";
 
 export class JobDesk {
   readonly #options: JobDeskOptions;
@@ -157,6 +166,7 @@ export class JobDesk {
 
   #refusal(job: Job, channel: Channel): Refusal | null {
     if (this.#draining) return "draining";
+    if (!this.#options.isOpen()) return "withdrawn";
     const model = this.#options.models().get(job.model);
     if (model === undefined) return "unknown_model";
     if (!model.available) return "not_loaded";

@@ -44,6 +44,8 @@ export const daemons = sqliteTable(
     payout: text().$type<"usdc" | "credits">().notNull(),
     tier: text().$type<Tier>().notNull(),
     created_at: integer().notNull(),
+    /** When its account drained it; null while it takes jobs. */
+    drained_at: integer(),
   },
   (table) => [
     index("daemons_account").on(table.account),

@@ -1,10 +1,10 @@
 /** Who may connect: hello, challenge, proof, and a row in the list of enrolled daemons (interfaces.md §3). */
 
 import type { ErrorCode } from "../../core/errors.ts";
-import { type AccountId, base62 } from "../../core/ids.ts";
+import { type AccountId, base62, type DaemonId } from "../../core/ids.ts";
 import { parseDaemonId, parseSignature, verifyStrict } from "../../core/keys.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { PROTOCOL_VERSION, proofBytes, type RelayMessage } from "../../protocol/daemon/messages.ts";
+import { type Notice, PROTOCOL_VERSION, proofBytes, type RelayMessage } from "../../protocol/daemon/messages.ts";
 import type { Session } from "./session.ts";
 
 export type Admission =
@@ -40,8 +40,32 @@ export function isProven(session: Session, signature: string, now: number): bool
   return verifyStrict(bytes, proofBytes(challenge, session.daemon, PROTOCOL_VERSION), key);
 }
 
-/** The account that a daemon was enrolled by, or null. */
-export async function enrolledBy(db: D1Database, daemon: string): Promise<AccountId | null> {
-  const row = await db.prepare("SELECT account FROM daemons WHERE id = ?").bind(daemon).first<{ account: string }>();
-  return row === null ? null : (row.account as AccountId);
+/** What the network's database says of a daemon. */
+export interface Enrolment {
+  /** The account that it earns for. */
+  readonly account: AccountId;
+  /** Whether that account has drained it. */
+  readonly drained: boolean;
+  /** What operators have to tell it, oldest first; at most the newest few. */
+  readonly notices: readonly Notice[];
+}
+
+/** One statement, as every daemon that connects asks this. */
+const ENROLMENT = `
+  SELECT d.account, d.drained_at, m.id, m.level, m.text
+  FROM daemons AS d LEFT JOIN operator_messages AS m
+    ON m.until > ?2 AND m.withdrawn_at IS NULL
+    AND (m.daemon = d.id OR m.account = d.account OR (m.daemon IS NULL AND m.account IS NULL))
+  WHERE d.id = ?1 ORDER BY m.sent_at DESC, m.id DESC LIMIT ?3`;
+
+type EnrolmentRow = { account: AccountId; drained_at: number | null } & (Notice | { id: null });
+
+/** The enrolment of a daemon as it is now, or null where nobody has enrolled it. */
+export async function enrolmentOf(db: D1Database, daemon: DaemonId, now: number): Promise<Enrolment | null> {
+  const statement = db.prepare(ENROLMENT).bind(daemon, now, LIMITS.operatorMessages);
+  const { results } = await statement.all<EnrolmentRow>();
+  const [first] = results;
+  if (first === undefined) return null;
+  const newest = results.flatMap((row) => (row.id === null ? [] : [{ id: row.id, level: row.level, text: row.text }]));
+  return { account: first.account, drained: first.drained_at !== null, notices: newest.toReversed() };
 }

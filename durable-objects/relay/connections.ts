@@ -7,12 +7,19 @@ import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
 import { base62, type DaemonId, type JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
-import { type Offer, type RelayMessage, SUBPROTOCOL } from "../../protocol/daemon/messages.ts";
-import type { Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
+import {
+  type Notice,
+  type Offer,
+  type RelayMessage,
+  SUBPROTOCOL,
+  type Thermal,
+} from "../../protocol/daemon/messages.ts";
+import type { RelayJob } from "../../protocol/internal/job.ts";
+import type { Audience, ConnectedDaemon, Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
 import { retrying } from "../shared/retry.ts";
-import { challengeDaemon, enrolledBy, isProven } from "./admission.ts";
+import { challengeDaemon, type Enrolment, enrolmentOf, isProven } from "./admission.ts";
 import { checkOffer, registrationsOf, sharedSlotsOf } from "./registrations.ts";
-import { newSession, type Session, sessionOf, updateSession } from "./session.ts";
+import { connectedDaemon, newSession, type Session, sessionOf, updateSession } from "./session.ts";
 
 /** Policy violation: the close code of a connection that may not go on (RFC 6455, 7.4.1). */
 const CLOSE_POLICY = 1008;
@@ -26,6 +33,13 @@ const WELCOME_PARAMETERS = {
   ping_ms: 20_000,
   pack_bytes: LIMITS.daemonPackBytes,
 };
+
+/** What a daemon hears of its account's word. It is said on every new connection, so it has no id. */
+const DRAINED: Notice = {
+  level: "warning",
+  text: "The account has drained this daemon: what runs goes on to its end, and nothing new comes until it is resumed.",
+};
+const RESUMED: Notice = { level: "info", text: "The account has resumed this daemon: jobs come again." };
 
 /** What connections need of their relay. */
 export interface ConnectionsHost {
@@ -47,6 +61,9 @@ export class Connections {
   readonly #host: ConnectionsHost;
   /** The newest offer of each socket: an older one may still wait for the catalog when it comes. */
   readonly #newest = new WeakMap<WebSocket, Offer>();
+
+  /** Counts what daemons were to hear: who reads D1 meanwhile may have read what was true before. */
+  #told = 0;
 
   /** Timers of sockets that have to prove a key. One that is left behind would keep the relay from its sleep. */
   readonly #unproven = new WeakMap<WebSocket, ReturnType<typeof setTimeout>>();
@@ -87,21 +104,69 @@ export class Connections {
       return this.complain(socket, refuse("unexpected_message", { detail: "Say hello first." }));
     if (!isProven(session, signature, Date.now())) return this.reject(socket, "challenge_failed");
     clearTimeout(this.#unproven.get(socket));
-    const account = await enrolledBy(this.#host.db, session.daemon);
-    if (account === null) return this.reject(socket, "daemon_not_enrolled");
+    const told = this.#told;
+    const enrolment = await enrolmentOf(this.#host.db, session.daemon, Date.now());
+    if (enrolment === null) return this.reject(socket, "daemon_not_enrolled");
+    const { account, drained, notices } = enrolment;
     const others = this.#host.ctx.getWebSockets(session.daemon).filter((other) => other !== socket);
     const older = others.filter((other) => sessionOf(other)?.stage === "ready");
     for (const other of older) this.reject(other, "replaced");
     // The pools forget the older connection before this one can offer anything.
     await Promise.all(older.map((other) => this.closed(other)));
-    updateSession(socket, { ...session, stage: "ready", account, nonce: null });
+    updateSession(socket, { ...session, stage: "ready", account, drained, nonce: null });
     send(socket, {
       type: "welcome",
       session: session.session,
       relay: this.#host.name,
       parameters: WELCOME_PARAMETERS,
-      messages: [],
+      messages: drained ? [...notices, DRAINED] : [...notices],
     });
+    if (told === this.#told) return;
+    // What was said since D1 was asked did not reach this connection.
+    const now = await this.#apply(session.daemon);
+    const missed = now?.notices.filter(({ id }) => notices.every((known) => known.id !== id)) ?? [];
+    for (const notice of missed) send(socket, { type: "message", ...notice });
+  }
+
+  /** D1 says something new of a daemon: reads it, and tells the daemon and its pools. */
+  async refresh(daemon: DaemonId): Promise<void> {
+    this.#told += 1;
+    await this.#apply(daemon);
+  }
+
+  async #apply(daemon: DaemonId): Promise<Enrolment | null> {
+    const enrolment = await this.#enrolment(daemon);
+    const socket = this.socketOf(daemon);
+    const session = socket === null ? null : sessionOf(socket);
+    if (enrolment === null || socket === null || session === null) return enrolment;
+    const { drained } = enrolment;
+    if (drained !== session.drained) send(socket, { type: "message", ...(drained ? DRAINED : RESUMED) });
+    // Also where the session knew it: a pool may not have heard of it.
+    await this.#register(socket, { ...session, drained }, session);
+    return enrolment;
+  }
+
+  /** What D1 says of a daemon, read until nothing was said in the meantime: of two answers the later one may be older. */
+  async #enrolment(daemon: DaemonId): Promise<Enrolment | null> {
+    for (;;) {
+      const told = this.#told;
+      const enrolment = await enrolmentOf(this.#host.db, daemon, Date.now());
+      if (told === this.#told) return enrolment;
+    }
+  }
+
+  /** Tells daemons that were admitted what an operator says, and gives how many those are. */
+  tell(notice: Notice, to: Audience): number {
+    this.#told += 1;
+    const sockets = this.#host.ctx.getWebSockets(to.type === "daemon" ? to.daemon : undefined).filter(isReady);
+    const meant = sockets.filter((socket) => to.type !== "account" || sessionOf(socket)?.account === to.account);
+    for (const socket of meant) send(socket, { type: "message", ...notice });
+    return meant.length;
+  }
+
+  /** Keeps how hot a daemon says that it is. */
+  status(socket: WebSocket, session: Session, thermal: Thermal | null): void {
+    if (thermal !== session.thermal) updateSession(socket, { ...session, thermal });
   }
 
   async offer(socket: WebSocket, offered: Offer): Promise<void> {
@@ -154,7 +219,8 @@ export class Connections {
   }
 
   registrations(session: Session): Map<string, Registration> {
-    const { name, parameters, elsewhere } = this.#host;
+    const { name, parameters } = this.#host;
+    const elsewhere = (daemon: DaemonId, model: string): number => this.#host.elsewhere(daemon, model);
     return registrationsOf(session, name, parameters, elsewhere);
   }
 
@@ -207,6 +273,15 @@ export class Connections {
   /** The models that a daemon offers. */
   modelsOf(daemon: DaemonId): string[] {
     return this.#current(daemon)?.offer?.models.map(({ id }) => id) ?? [];
+  }
+
+  /** Of some daemons the ones that are connected; `jobs` are all that run here. */
+  connected(daemons: readonly DaemonId[], jobs: readonly RelayJob[]): ConnectedDaemon[] {
+    return daemons.flatMap((daemon) => {
+      const session = this.#current(daemon);
+      const own = jobs.filter(({ grant }) => grant.daemon === daemon);
+      return session === null ? [] : [connectedDaemon(session, own)];
+    });
   }
 
   /** The sessions of all daemons that were admitted. */

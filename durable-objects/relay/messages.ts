@@ -10,6 +10,8 @@ export type ReadMessage =
   | { readonly type: "ignored" }
   | { readonly type: "bad"; readonly refusal: Refusal };
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 export function readMessage(text: string): ReadMessage {
   // The platform answers pings by itself; one that arrives here came while it could not.
   if (text === PING) return { type: "ignored" };
@@ -35,4 +37,13 @@ export function readMessage(text: string): ReadMessage {
 
 function bad(code: ErrorCode, detail: string): ReadMessage {
   return { type: "bad", refusal: refuse(code, { detail }) };
+}
+
+/** A text in UTF-8, or null when the bytes are none. */
+export function textOf(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
+  }
 }

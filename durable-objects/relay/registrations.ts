@@ -37,7 +37,7 @@ export function registrationsOf(
   parameters: Parameters,
   elsewhere: (daemon: DaemonId, model: string) => number,
 ): Map<string, Registration> {
-  const { offer, account, daemon, draining } = session;
+  const { offer, account, daemon } = session;
   if (offer === null || account === null) return new Map();
   return new Map(
     offer.models.map((model) => [
@@ -56,7 +56,7 @@ export function registrationsOf(
         floor: floorOf(offer, model, parameters),
         accepts: offer.accepts,
         loaded: model.loaded,
-        draining,
+        draining: session.draining || session.drained,
       },
     ]),
   );

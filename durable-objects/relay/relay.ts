@@ -9,6 +9,7 @@ import {
   type DaemonMessage,
   type Done,
   type Failed,
+  type Notice,
   PING,
   PONG,
   type RelayMessage,
@@ -17,7 +18,14 @@ import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
 import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
-import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import type {
+  Audience,
+  ConnectedDaemon,
+  JobReport,
+  RelayRpc,
+  Roster,
+  RunningJob,
+} from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
@@ -28,7 +36,7 @@ import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
-import { readMessage } from "./messages.ts";
+import { readMessage, textOf } from "./messages.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
@@ -37,7 +45,6 @@ import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
 const NO_UTF8 = refuse("malformed_frame", { detail: "A text of the pack is not UTF-8." });
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` };
 
 interface LiveStream {
@@ -290,7 +297,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       case "done":
         return await this.#done(socket, session, message);
       case "status":
-        return undefined;
+        return connections.status(socket, session, message.thermal ?? null);
     }
   }
 
@@ -369,17 +376,17 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     return stream !== undefined;
   }
 
-  async connected(): Promise<DaemonId[]> {
-    return this.#connections.ready().map((session) => session.daemon);
+  async connected(daemons: readonly DaemonId[]): Promise<ConnectedDaemon[]> {
+    const jobs = [...this.#streams.values()].map(({ stream }) => stream.job);
+    return this.#connections.connected(daemons, jobs);
   }
-}
 
-/** A text in UTF-8, or null when the bytes are none. */
-function textOf(bytes: Uint8Array): string | null {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return null;
+  refresh(daemon: DaemonId): Promise<void> {
+    return this.#connections.refresh(daemon);
+  }
+
+  async tell(notice: Notice, to: Audience): Promise<number> {
+    return this.#connections.tell(notice, to);
   }
 }
 

@@ -4,7 +4,8 @@
  */
 
 import type { AccountId, DaemonId } from "../../core/ids.ts";
-import type { Offer } from "../../protocol/daemon/messages.ts";
+import type { Offer, Thermal } from "../../protocol/daemon/messages.ts";
+import type { ConnectedDaemon } from "../../protocol/internal/pool.ts";
 
 export interface Session {
   readonly v: 1;
@@ -19,7 +20,12 @@ export interface Session {
   /** The account that the daemon earns for, once `ready`. */
   readonly account: AccountId | null;
   readonly offer: Offer | null;
+  /** The daemon has said that it ends: no offer takes that back. */
   readonly draining: boolean;
+  /** Its account has drained it, until it resumes it. */
+  readonly drained: boolean;
+  /** From its last status. */
+  readonly thermal: Thermal | null;
   readonly badMessages: number;
 }
 
@@ -37,6 +43,8 @@ export function newSession(daemon: DaemonId, origin: string, session: string): S
     account: null,
     offer: null,
     draining: false,
+    drained: false,
+    thermal: null,
     badMessages: 0,
   };
 }
@@ -47,8 +55,10 @@ export function sessionOf(socket: WebSocket): Session | null {
   if (known !== undefined) return known;
   const attached = socket.deserializeAttachment() as Session | null;
   if (attached?.v !== 1) return null;
-  memory.set(socket, attached);
-  return attached;
+  // One that was attached before these were known lacks them.
+  const session: Session = { ...attached, drained: attached.drained ?? false, thermal: attached.thermal ?? null };
+  memory.set(socket, session);
+  return session;
 }
 
 /**
@@ -63,4 +73,22 @@ export function updateSession(socket: WebSocket, session: Session): boolean {
   }
   memory.set(socket, session);
   return true;
+}
+
+/** A session as others see it; `running` are the daemon's jobs. */
+export function connectedDaemon(session: Session, running: readonly { readonly model: string }[]): ConnectedDaemon {
+  const { daemon, offer, draining, drained, thermal } = session;
+  return {
+    daemon,
+    drainingBy: [...(drained ? (["account"] as const) : []), ...(draining ? (["daemon"] as const) : [])],
+    withdrawnBy: offer?.withdrawn_by ?? [],
+    schedule: offer?.schedule ?? null,
+    onAcPower: offer?.on_ac_power ?? null,
+    thermal,
+    running: running.length,
+    models: (offer?.models ?? []).map(({ features: _, ...model }) => ({
+      ...model,
+      running: running.filter((job) => job.model === model.id).length,
+    })),
+  };
 }

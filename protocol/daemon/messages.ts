@@ -21,6 +21,10 @@ export const PONG = "pong";
 export const TIERS = ["backbone", "desktop", "tablet", "phone"] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** How hot a daemon's GPU is: `throttled` where it slows down for it. */
+export const THERMAL = ["nominal", "warm", "throttled"] as const;
+export type Thermal = (typeof THERMAL)[number];
+
 /** What an engine can do beyond plain text; the names are the request's parameters. */
 export const FEATURES = [
   "frequency_penalty",
@@ -90,6 +94,8 @@ const offer = z.object({
   networks: z.array(text(64)).max(64).optional(),
   schedule: z.string().max(256).nullable().optional(),
   on_ac_power: z.boolean().nullable().optional(),
+  /** Why the daemon offers no models just now, such as `schedule`; unknown reasons are let through. */
+  withdrawn_by: z.array(text(64)).max(LIMITS.daemonGates).optional(),
 });
 const accept = z.object({ type: z.literal("accept"), stream });
 const decline = z.object({ type: z.literal("decline"), stream, reason: text(256) });
@@ -132,7 +138,7 @@ const failed = z
 const status = z.object({
   type: z.literal("status"),
   load: z.number().min(0).max(1),
-  thermal: z.enum(["nominal", "warm", "throttled"]).nullable().optional(),
+  thermal: z.enum(THERMAL).nullable().optional(),
   queue: count,
 });
 const drain = z.object({ type: z.literal("drain") });
@@ -158,6 +164,15 @@ export const DAEMON_MESSAGE_TYPES: ReadonlySet<string> = new Set(
   daemonMessage.options.map((option) => option.shape.type.value),
 );
 
+/** What operators or the daemon's account say. With an `id` it may come again on another connection, and is shown once. */
+export const NOTICE_LEVELS = ["info", "warning", "error"] as const;
+const notice = z.object({
+  level: z.enum(NOTICE_LEVELS),
+  text: z.string(),
+  id: text(64).optional(),
+});
+export type Notice = z.infer<typeof notice>;
+
 const challenge = z.object({
   type: z.literal("challenge"),
   nonce: text(64),
@@ -178,7 +193,7 @@ const welcome = z.object({
     /** The most bytes of a pack (packs.ts); absent where the relay takes none. */
     pack_bytes: z.int().positive().optional(),
   }),
-  messages: z.array(z.object({ level: z.enum(["info", "warning", "error"]), text: z.string() })),
+  messages: z.array(notice),
 });
 const job = z.object({
   type: z.literal("job"),
@@ -208,11 +223,7 @@ const settled = z.object({
 const refused = z.object({ type: z.literal("refused"), job: jobId, reason: z.string() });
 /** A claim came whose stream is not known any more: to be sent again, without the stream and with its ticket. */
 const resend = z.object({ type: z.literal("resend"), job: jobId });
-const message = z.object({
-  type: z.literal("message"),
-  level: z.enum(["info", "warning", "error"]),
-  text: z.string(),
-});
+const message = notice.extend({ type: z.literal("message") });
 const error = z.object({ type: z.literal("error"), code: z.string(), message: z.string() });
 
 export const relayMessage = z.discriminatedUnion("type", [

@@ -1,9 +1,10 @@
 /** What relays and a `Scheduler` object say to each other over RPC. One scheduler serves one pool: a region and a model. */
 
-import type { DaemonId, JobId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Tokens } from "../../core/pricing.ts";
 import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
 import type { RunningLease } from "../../core/scheduler/pool.ts";
+import type { Notice, OfferedModel, Thermal } from "../daemon/messages.ts";
 
 /** A daemon as it is registered with one pool. */
 export type Registration = DaemonOffer;
@@ -64,10 +65,34 @@ export interface Roster {
   readonly running: readonly RunningJob[];
 }
 
+/** To whom a message of an operator goes. */
+export type Audience =
+  | { readonly type: "daemon"; readonly daemon: DaemonId }
+  | { readonly type: "account"; readonly account: AccountId }
+  | { readonly type: "all" };
+
+/** A daemon that is connected, as its relay has it. */
+export interface ConnectedDaemon {
+  readonly daemon: DaemonId;
+  /** Who has it end: its account, or the daemon itself. */
+  readonly drainingBy: readonly ("account" | "daemon")[];
+  readonly withdrawnBy: readonly string[];
+  readonly schedule: string | null;
+  readonly onAcPower: boolean | null;
+  readonly thermal: Thermal | null;
+  /** Jobs that it runs, also of models that it does not offer any more. */
+  readonly running: number;
+  readonly models: readonly (Omit<OfferedModel, "features"> & { readonly running: number })[];
+}
+
 /** The RPC methods of a `Relay` object; its fetch takes jobs and daemons' sockets. */
 export interface RelayRpc {
   roster(model: string): Promise<Roster>;
   cancel(job: JobId): Promise<boolean>;
-  /** Daemons connected to this relay, by id. */
-  connected(): Promise<DaemonId[]>;
+  /** Of these daemons the ones that are connected to this relay. */
+  connected(daemons: readonly DaemonId[]): Promise<ConnectedDaemon[]>;
+  /** D1 says something new of a daemon: whether its account has drained it. The relay reads it and tells daemon and pools. */
+  refresh(daemon: DaemonId): Promise<void>;
+  /** Tells daemons that are connected what an operator has to say, and answers how many were told. */
+  tell(notice: Notice, to: Audience): Promise<number>;
 }

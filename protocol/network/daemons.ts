@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
-import { TIERS } from "../daemon/messages.ts";
+import { offeredModel, THERMAL, TIERS } from "../daemon/messages.ts";
 import { accountId, daemonId } from "../ids.ts";
 import { queryLimit, time } from "./common.ts";
 
@@ -16,6 +16,8 @@ const payout = z
   .meta({ description: "What its shares of jobs paid in USDC-backed credits become.", example: "credits" });
 const tier = z.enum(TIERS).meta({ example: "desktop" });
 
+const DAEMON_STATES = ["offline", "serving", "draining", "withdrawn"] as const;
+
 export const enrolDaemon = z.strictObject({ public_key: publicKey, name, payout, tier });
 
 export const daemon = z.object({
@@ -25,7 +27,47 @@ export const daemon = z.object({
   payout,
   tier,
   created_at: time,
+  drained_at: time
+    .nullable()
+    .meta({ description: "When the account drained it; null while it is not.", example: null }),
   connected: z.boolean().meta({ description: "Whether it is connected at this moment.", example: true }),
+  state: z.enum(DAEMON_STATES).meta({
+    description:
+      "`offline` while it is not connected; `draining` where it gets no new jobs, by its account's word or because it ends; " +
+      "`withdrawn` while it offers no models; else `serving`.",
+    example: "serving",
+  }),
+});
+
+const jobs = z.int().min(0).meta({ description: "Jobs that it runs.", example: 1 });
+
+/** A daemon with what its relay knows of its connection. */
+export const wholeDaemon = daemon.extend({
+  connection: z
+    .object({
+      draining_by: z.array(z.enum(["account", "daemon"])).meta({
+        description: "Who has it end: its account, until it is resumed, or the daemon itself, which is about to stop.",
+        example: [],
+      }),
+      withdrawn_by: z.array(z.string()).meta({
+        description: "Why it offers no models, where that is its own will: `schedule`, `ac_power`, `gpu_temperature`.",
+        example: [],
+      }),
+      schedule: z
+        .string()
+        .nullable()
+        .meta({ description: "When it serves; docs/daemon.md.", example: "sat-sun in Europe/Berlin" }),
+      on_ac_power: z.boolean().nullable().meta({ description: "Null where the machine does not tell.", example: true }),
+      thermal: z.enum(THERMAL).nullable().meta({ description: "How hot it is; null where nothing tells." }),
+      running: jobs,
+      models: z.array(
+        offeredModel.omit({ features: true, prefill_tokens_per_second: true }).extend({
+          running: jobs,
+        }),
+      ),
+    })
+    .nullable()
+    .meta({ description: "Null while it is not connected." }),
 });
 
 export const daemonQuery = z.object({

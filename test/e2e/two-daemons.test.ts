@@ -1,6 +1,7 @@
 /** Daemons that come, go and die, each a process of its own. */
 
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { wholeDaemon } from "../../protocol/network/daemons.ts";
 import type { Usage } from "../../protocol/openai/chat.ts";
 import { cleanUp } from "./support/children.ts";
 import { between, Daemon } from "./support/daemon.ts";
@@ -105,6 +106,37 @@ it("ends what it has begun when it is asked to stop, then exits with 0", async (
   const names = daemon.events.map(({ event }) => event);
   expect(names.indexOf("claim_settled")).toBeGreaterThan(names.indexOf("job_done"));
   expect(names.at(-1)).toBe("ended");
+});
+
+it("is drained by its account while a job runs, stays so over its restart, and is resumed", async () => {
+  let daemon = await startSlowDaemon();
+  await network.supply(TOY, 1);
+  const id = await daemon.id();
+  const look = () => network.json(`/api/v1/daemons/${id}`, wholeDaemon, { apiKey: provider.apiKey });
+  const steer = (verb: string) =>
+    network.json(`/api/v1/daemons/${id}/${verb}`, wholeDaemon, { method: "POST", apiKey: provider.apiKey });
+  const running = await rawChat(network, consumer, SLOW_JOB);
+  await running.until("Half");
+  expect(await steer("drain")).toMatchObject({ state: "draining", connection: { running: 1 } });
+  await network.supply(TOY, 0);
+  engine.release();
+  await running.until("[DONE]");
+  expect(textOf(chunksOf(running.text()))).toBe("Half an answer and the rest.");
+  expect(await network.receipt(String(running.headers["x-job-id"]), consumer)).toMatchObject({ outcome: "completed" });
+
+  daemon.signal("SIGTERM");
+  await daemon.exited;
+  daemon = await Daemon.start(network, provider, { engine: engine.flags(TOY), home: daemon.home });
+  expect((await daemon.event("message_from_network"))["text"]).toContain("has drained this daemon");
+  await until(async () => (await look()).connection?.models.length === 1, "its offer");
+  const waiting = rawChat(network, consumer, SLOW_JOB);
+  await until(async () => (await network.waiting(TOY)) === 1, "a job that waits");
+  expect(daemon.events.filter(({ event }) => event === "job")).toEqual([]);
+  expect(await steer("resume")).toMatchObject({ state: "serving", drained_at: null });
+  const answer = await waiting;
+  await answer.until("Half");
+  engine.release();
+  await answer.until("[DONE]");
 });
 
 it("gives up what it has begun at a second signal, and exits with 130", async () => {

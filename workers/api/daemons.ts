@@ -3,23 +3,27 @@ import { type Refusal, refuse } from "../../core/errors.ts";
 import type { DaemonId } from "../../core/ids.ts";
 import { parseDaemonId } from "../../core/keys.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { type DaemonRecord, enrolDaemon, getDaemon, listDaemons } from "../../db/daemons.ts";
+import { type DaemonRecord, drainDaemon, enrolDaemon, getDaemon, listDaemons } from "../../db/daemons.ts";
+import { emit } from "../../durable-objects/shared/events.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
 import { daemonId } from "../../protocol/ids.ts";
-import { relayOf } from "../../protocol/internal/names.ts";
-import { timeText } from "../../protocol/network/common.ts";
+import type { Answer } from "../../protocol/internal/answer.ts";
 import {
   daemonPage,
   daemonQuery,
   daemon as daemonShape,
   enrolDaemon as enrolShape,
+  wholeDaemon as wholeShape,
 } from "../../protocol/network/daemons.ts";
 import { configOf } from "../config.ts";
 import { problem } from "../http.ts";
 import { onAccount, onRelay } from "../objects.ts";
+import { relaysOf } from "../regions.ts";
 import { answers, byKey, byKeyWithJson, named, newApi, problems, takes } from "./app.ts";
+import { shownDaemons, wholeDaemon } from "./shown-daemon.ts";
 
 const daemon = named("Daemon", daemonShape);
+const whole = named("WholeDaemon", wholeShape);
 
 const postDaemon = createRoute({
   method: "post",
@@ -32,8 +36,8 @@ const postDaemon = createRoute({
   ...byKeyWithJson,
   request: { body: takes(enrolShape) },
   responses: {
-    200: answers(daemon, "The daemon, which was enrolled before."),
-    201: answers(daemon, "The newly enrolled daemon."),
+    200: answers(whole, "The daemon, which was enrolled before."),
+    201: answers(whole, "The newly enrolled daemon."),
     ...problems,
   },
 });
@@ -43,7 +47,7 @@ const getDaemons = createRoute({
   path: "/daemons",
   tags: ["Supply"],
   summary: "The account's daemons",
-  description: "Every daemon that the account has enrolled, in order of id, and whether it is connected.",
+  description: "Every daemon that the account has enrolled, in order of id, and what state it is in.",
   ...byKey,
   request: { query: daemonQuery },
   responses: { 200: answers(daemonPage.extend({ data: z.array(daemon) }), "A page of daemons."), ...problems },
@@ -54,10 +58,34 @@ const getOneDaemon = createRoute({
   path: "/daemons/{id}",
   tags: ["Supply"],
   summary: "One daemon",
-  description: "A daemon of the account.",
+  description: "A daemon of the account, and what its relay knows of it while it is connected.",
   ...byKey,
   request: { params: z.object({ id: daemonId }) },
-  responses: { 200: answers(daemon, "The daemon."), ...problems },
+  responses: { 200: answers(whole, "The daemon."), ...problems },
+});
+
+const postDrain = createRoute({
+  method: "post",
+  path: "/daemons/{id}/drain",
+  tags: ["Supply"],
+  summary: "Drain a daemon",
+  description:
+    "It gets no new jobs until it is resumed, also when it connects again; those that run go on to their end. Draining twice " +
+    "changes nothing.",
+  ...byKey,
+  request: { params: z.object({ id: daemonId }) },
+  responses: { 200: answers(whole, "The daemon, drained."), ...problems },
+});
+
+const postResume = createRoute({
+  method: "post",
+  path: "/daemons/{id}/resume",
+  tags: ["Supply"],
+  summary: "Resume a daemon",
+  description: "It gets jobs again, for what it offers. Resuming one that is not drained changes nothing.",
+  ...byKey,
+  request: { params: z.object({ id: daemonId }) },
+  responses: { 200: answers(whole, "The daemon, resumed."), ...problems },
 });
 
 export const daemons = newApi();
@@ -74,8 +102,7 @@ daemons.openapi(postDaemon, async (c) => {
     const detail = "Another account has enrolled this key.";
     return problem(c, refuse("id_conflict", { detail, param: "public_key" }));
   }
-  const [shown] = await withConnection(c.env, [enrolment.daemon]);
-  return c.json(shown as ShownDaemon, enrolment.daemon.created_at === now ? 201 : 200);
+  return c.json(await wholeDaemon(c.env, enrolment.daemon), enrolment.daemon.created_at === now ? 201 : 200);
 });
 
 daemons.openapi(getDaemons, async (c) => {
@@ -84,7 +111,7 @@ daemons.openapi(getDaemons, async (c) => {
   const { cursor: after, limit = LIMITS.pageRows } = c.req.valid("query");
   const page = await listDaemons(c.env.DB, c.var.key.account, { limit, ...(after === undefined ? {} : { after }) });
   const next = page.length < limit ? null : (page.at(-1)?.id ?? null);
-  return c.json({ data: await withConnection(c.env, page), next }, 200);
+  return c.json({ data: await shownDaemons(c.env, page), next }, 200);
 });
 
 daemons.openapi(getOneDaemon, async (c) => {
@@ -92,27 +119,38 @@ daemons.openapi(getOneDaemon, async (c) => {
   if (refusal !== null) return problem(c, refusal);
   const record = await getDaemon(c.env.DB, c.req.valid("param").id);
   if (record?.account !== c.var.key.account) return problem(c, refuse("daemon_not_found"));
-  const [shown] = await withConnection(c.env, [record]);
-  return c.json(shown as ShownDaemon, 200);
+  return c.json(await wholeDaemon(c.env, record), 200);
 });
+
+daemons.openapi(postDrain, async (c) => {
+  const steered = await steer(c.env, c.var, c.req.valid("param").id, true);
+  return steered.ok ? c.json(await wholeDaemon(c.env, steered.value), 200) : problem(c, steered.refusal);
+});
+
+daemons.openapi(postResume, async (c) => {
+  const steered = await steer(c.env, c.var, c.req.valid("param").id, false);
+  return steered.ok ? c.json(await wholeDaemon(c.env, steered.value), 200) : problem(c, steered.refusal);
+});
+
+/** Drains or resumes a daemon: first in D1, so that it lasts, then at its relay, which reads it there. */
+async function steer(
+  env: Env,
+  { key, requestId }: { readonly key: ApiKey; readonly requestId: string },
+  id: DaemonId,
+  drained: boolean,
+): Promise<Answer<DaemonRecord>> {
+  const refusal = await deadKey(env, key);
+  if (refusal !== null) return { ok: false, refusal };
+  const record = await drainDaemon(env.DB, id, key.account, { drained, now: Date.now() });
+  if (record === null) return { ok: false, refusal: refuse("daemon_not_found") };
+  await Promise.all(relaysOf(configOf(env), id).map((name) => onRelay(env, name, (relay) => relay.refresh(id))));
+  const { account } = key;
+  emit(drained ? "daemon_drained" : "daemon_resumed", { daemon: id, account, request_id: requestId });
+  return { ok: true, value: record };
+}
 
 /** Why a key no longer counts, or null: D1 does not know keys, so the account is asked. */
 async function deadKey(env: Env, { account, secretHash }: ApiKey): Promise<Refusal | null> {
   const answer = await onAccount(env, account, (object) => object.check({ secretHash }, "supply"));
   return answer.ok ? null : answer.refusal;
-}
-
-type ShownDaemon = z.output<typeof daemonShape>;
-
-/** Adds whether each is connected; asks only the relays that these daemons belong to. */
-async function withConnection(env: Env, records: readonly DaemonRecord[]): Promise<ShownDaemon[]> {
-  const { regions, shards } = configOf(env);
-  const relays = new Set(regions.flatMap(({ name }) => records.map(({ id }) => relayOf(name, id, shards))));
-  const connected = await Promise.all([...relays].map((name) => onRelay(env, name, (relay) => relay.connected())));
-  const ids = new Set<DaemonId>(connected.flat());
-  return records.map(({ created_at, ...record }) => ({
-    ...record,
-    created_at: timeText(created_at),
-    connected: ids.has(record.id),
-  }));
 }

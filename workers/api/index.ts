@@ -15,6 +15,7 @@ import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
+import { operatorMessages } from "./operator-messages.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
 import { serviceLevels } from "./service-levels.ts";
@@ -51,6 +52,7 @@ for (const noun of [
   epochs,
   admin,
   adminDeposits,
+  operatorMessages,
   reversals,
   checks,
 ])

@@ -32,9 +32,12 @@ interface BenchOptions {
   readonly slots?: number;
   readonly identity?: Identity;
   readonly now?: () => number;
+  readonly gates?: Partial<WorkerOptions["gates"]>;
   readonly pace?: NonNullable<WorkerOptions["pace"]>;
   readonly backoff?: NonNullable<WorkerOptions["backoff"]>;
 }
+
+const NO_GATES = { schedule: null, onAcOnly: false, maxGpuCelsius: null };
 
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "tollmill-daemon-"));
@@ -67,6 +70,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     usdPerKwh: 0.12,
     accepts: "any",
     serve: { serve: new Map(), slots: options.slots ?? 2, context: null, quantization: null, features: [] },
+    gates: { rules: NO_GATES, read: () => Promise.resolve({ onAcPower: null, gpu: null }), ...options.gates },
     backoff: options.backoff ?? { firstMs: 1, mostMs: 5 },
     ...(options.pace === undefined ? {} : { pace: options.pace }),
   });

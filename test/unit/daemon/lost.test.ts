@@ -127,7 +127,7 @@ describe("a claim that nobody answers", () => {
   });
 
   it("is sent again on the connection that lives, without its stream, until it is settled", async () => {
-    const pace = { checkMs: 60_000, overdueMs: 40 };
+    const pace = { checkMs: 60_000, overdueMs: 40, lookMs: 10_000 };
     const { relay, peer, claims } = await bench({ engine: new ScriptedEngine(answer("Hi!")), pace });
     const job = relay.job(peer);
     const { stream, ...rest } = await relay.expect(peer, "done");

@@ -30,6 +30,7 @@ class MoodyEngine extends ScriptedEngine {
 async function offering(engine = new MoodyEngine(answer("a", "b")), serve = new Map<string, string>()) {
   const { log, lines } = collectingLog();
   const offers: DaemonMessage[] = [];
+  const conditions = { isOpen: true, offered: { schedule: null, on_ac_power: null } };
   const channel = {
     id: 1,
     isOpen: true,
@@ -43,6 +44,7 @@ async function offering(engine = new MoodyEngine(answer("a", "b")), serve = new 
     now: Date.now,
     serve: { serve, slots: 2, context: null, quantization: null, features: [] },
     terms: { hardware: { tier: "desktop", gpu: null, vram_mb: null, watts: 10 }, usd_per_kwh: 0.1, accepts: "any" },
+    conditions,
   });
   await made.prepare();
   made.begin(channel);
@@ -123,7 +125,7 @@ describe("an offer", () => {
   });
 
   it("is made again on the wire after an internal error, and after no other one", async () => {
-    const { relay, peer } = await bench({ pace: { checkMs: 15, overdueMs: 60_000 } });
+    const { relay, peer } = await bench({ pace: { checkMs: 15, overdueMs: 60_000, lookMs: 10_000 } });
     relay.send(peer, { type: "error", code: "invalid_message", message: "Something else." });
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(peer.messages).toEqual([]);

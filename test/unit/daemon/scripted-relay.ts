@@ -17,6 +17,7 @@ import {
   proofBytes,
   type RelayMessage,
   SUBPROTOCOL,
+  type Welcome,
 } from "../../../protocol/daemon/messages.ts";
 import { decodePack, isPack } from "../../../protocol/daemon/packs.ts";
 
@@ -71,7 +72,7 @@ export class ScriptedRelay {
   }
 
   /** Lets the next daemon in: checks its proof and welcomes it. */
-  async admit(index = this.peers.length): Promise<Peer> {
+  async admit(index = this.peers.length, messages: Welcome["messages"] = []): Promise<Peer> {
     const peer = await this.peer(index);
     await this.expect(peer, "hello");
     const challenge: Challenge = { type: "challenge", nonce: "nonce", origin: this.url, expires: Date.now() + 30_000 };
@@ -87,7 +88,7 @@ export class ScriptedRelay {
       session: `session-${index}`,
       relay: "relay/test/0",
       parameters: { flush_first_ms: 50, flush_ms: 100, flush_tokens: 32, ping_ms: 30_000, ...this.#parameters },
-      messages: [],
+      messages,
     });
     await this.expect(peer, "offer");
     return peer;

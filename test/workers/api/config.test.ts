@@ -5,7 +5,7 @@ import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { modelOfScheduler, relayOf, schedulerName } from "../../../protocol/internal/names.ts";
 import { authenticateAdmin } from "../../../workers/auth.ts";
 import { ConfigError, configOf, readConfig } from "../../../workers/config.ts";
-import { nearestRegion } from "../../../workers/regions.ts";
+import { allRelays, nearestRegion, relaysOf } from "../../../workers/regions.ts";
 import { keyOf } from "../../support/receipts.ts";
 
 it("reads what wrangler.toml and the secrets say, once", () => {
@@ -61,6 +61,13 @@ it.each([
   const caller = continent === undefined ? {} : { cf: { continent } as IncomingRequestCfProperties };
   expect(nearestRegion(config, caller)).toBe(region);
   expect(config.regions.map(({ name }) => name)).toEqual(["local", "weur", "apac"]);
+});
+
+it("knows every relay that a daemon may be connected to, and all there are", () => {
+  const config = readConfig({ ...env, OTHER_REGIONS: "weur=EU" });
+  const { id } = keyOf("attic");
+  expect(relaysOf(config, id)).toEqual([relayOf("local", id, 2), relayOf("weur", id, 2)]);
+  expect(allRelays(config)).toEqual(["local/0", "local/1", "weur/0", "weur/1"]);
 });
 
 it("changes parameters for a private network", () => {

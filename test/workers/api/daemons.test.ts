@@ -18,7 +18,10 @@ describe("enrolling", () => {
       payout: "credits",
       tier: "desktop",
       created_at: expect.stringMatching(/Z$/),
+      drained_at: null,
       connected: false,
+      state: "offline",
+      connection: null,
     });
     // A repetition in the very millisecond of the first call could pass for it.
     await new Promise((resolve) => setTimeout(resolve, 2));

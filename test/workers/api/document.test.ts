@@ -65,7 +65,8 @@ describe("the document", () => {
     expect(declared.map(({ name }) => name)).toEqual(inPath);
     // A wallet is unlinked with the word of one.
     const isProof = method === "delete" && path.startsWith("/api/v1/wallets/");
-    const changes = ["post", "put", "patch"].includes(method) && !/\/(resolve|approve|decline)$/.test(path);
+    const changes =
+      ["post", "put", "patch"].includes(method) && !/\/(resolve|approve|decline|drain|resume)$/.test(path);
     const takesBody = changes || isProof;
     expect(operation.requestBody !== undefined).toBe(takesBody);
   });

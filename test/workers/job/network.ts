@@ -12,6 +12,7 @@ import { parseApiKey } from "../../../protocol/api-key.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
 import { SUBPROTOCOL } from "../../../protocol/daemon/messages.ts";
 import type { AccountRpc, Credentials } from "../../../protocol/internal/account.ts";
+import { relayOf } from "../../../protocol/internal/names.ts";
 import { verifyReceipt } from "../../../protocol/receipt.ts";
 import { configOf } from "../../../workers/config.ts";
 import { testSecrets } from "../../secrets.ts";
@@ -83,7 +84,7 @@ export async function addDaemon(
   await enrol(owner, number);
   const daemon = await connect(number, onJob);
   await daemon.join(offerOf(model, offer, watts));
-  await until(async () => (await connected()).includes(daemon.key.id) && (await supply(model)).daemons > 0);
+  await until(async () => (await isConnected(daemon)) && (await supply(model)).daemons > 0);
   return daemon;
 }
 
@@ -116,11 +117,9 @@ export async function connect(
   return daemon;
 }
 
-async function connected(): Promise<string[]> {
-  const relays = Array.from({ length: Number(env.RELAY_SHARDS) }, (_, shard) =>
-    env.RELAY.getByName(`${env.TOLLMILL_REGION}/${shard}`).connected(),
-  );
-  return (await Promise.all(relays)).flat();
+async function isConnected({ key }: ScriptedDaemon): Promise<boolean> {
+  const relay = env.RELAY.getByName(relayOf(env.TOLLMILL_REGION, key.id, Number(env.RELAY_SHARDS)));
+  return (await relay.connected([key.id])).length > 0;
 }
 
 export async function supply(

@@ -24,6 +24,7 @@ it("has only STRICT tables, so that a column holds what its type says", async ()
       "journal",
       "journal_totals",
       "models",
+      "operator_messages",
       "receipts",
       "reversals",
       "rollups",
