@@ -28,7 +28,7 @@ export interface OfferingOptions {
   readonly now: () => number;
   readonly serve: ServeOptions;
   /** What an offer says beside the engine and its models. */
-  readonly terms: Pick<Offer, "hardware" | "usd_per_kwh" | "accepts">;
+  readonly terms: Pick<Offer, "hardware" | "usd_per_kwh" | "accepts" | "networks">;
 }
 
 /** Lists in a row that the engine may owe before its models are withdrawn. */

@@ -31,6 +31,8 @@ export interface WorkerOptions {
   readonly hardware: Hardware;
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
+  /** Private networks that it serves besides the open lanes. */
+  readonly networks: readonly string[];
   readonly serve: ServeOptions;
   readonly backoff?: NonNullable<SessionOptions["backoff"]>;
   /** How often the engine is asked what it serves, and how long a claim waits for its answer before it is sent again. */
@@ -58,7 +60,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { url, identity, log, engine, claims, serve, now, backoff, hardware, usdPerKwh, accepts } = options;
     this.#options = options;
-    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts };
+    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts, networks: [...options.networks] };
     this.#offering = new Offering({ engine, log, now, serve, terms });
     this.#session = new Session({
       url,

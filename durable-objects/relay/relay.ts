@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ErrorCode, refuse } from "../../core/errors.ts";
-import type { DaemonId, JobId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
@@ -110,6 +110,11 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       this.ctx.waitUntil(this.#forget(job));
       this.#reports.add(job.model, ended(job, "failed"), true);
       return refusal("provider_failed", "The provider has gone.", true);
+    }
+    // Its account has left the job's network since the grant.
+    if (!this.#connections.mayServe(socket, job.network)) {
+      this.#reports.add(job.model, ended(job), true);
+      return refusal("provider_failed", "The provider is in the private network no more.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
     if (Date.now() >= job.grant.leaseUntil) return refusal("provider_failed", "The lease has lapsed.", false);
@@ -361,6 +366,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       .map(({ stream }) => stream.job)
       .filter((job) => job.model === model)
       .map(({ job, grant, account }) => ({ job, fence: grant.fence, daemon: grant.daemon, account }));
+  }
+
+  async membershipsChanged(account: AccountId): Promise<void> {
+    await this.#connections.membershipsChanged(account);
   }
 
   async cancel(job: JobId): Promise<boolean> {

@@ -3,7 +3,7 @@
  * `new` → `challenged` (hello) → `ready` (proof) → with its offer, routable.
  */
 
-import type { AccountId, DaemonId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, NetworkId } from "../../core/ids.ts";
 import type { Offer } from "../../protocol/daemon/messages.ts";
 
 export interface Session {
@@ -19,6 +19,8 @@ export interface Session {
   /** The account that the daemon earns for, once `ready`. */
   readonly account: AccountId | null;
   readonly offer: Offer | null;
+  /** Of the private networks that the offer names, those that the account is a member of. */
+  readonly networks: readonly NetworkId[];
   readonly draining: boolean;
   readonly badMessages: number;
 }
@@ -36,6 +38,7 @@ export function newSession(daemon: DaemonId, origin: string, session: string): S
     session,
     account: null,
     offer: null,
+    networks: [],
     draining: false,
     badMessages: 0,
   };

@@ -1,6 +1,6 @@
 /** What relays and a `Scheduler` object say to each other over RPC. One scheduler serves one pool: a region and a model. */
 
-import type { DaemonId, JobId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Tokens } from "../../core/pricing.ts";
 import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
 import type { RunningLease } from "../../core/scheduler/pool.ts";
@@ -68,6 +68,8 @@ export interface Roster {
 export interface RelayRpc {
   roster(model: string): Promise<Roster>;
   cancel(job: JobId): Promise<boolean>;
+  /** An account has joined or left a private network: what its daemons here may serve is read again. */
+  membershipsChanged(account: AccountId): Promise<void>;
   /** Daemons connected to this relay, by id. */
   connected(): Promise<DaemonId[]>;
 }
