@@ -37,12 +37,12 @@ export async function asAdmin(env: Env, key: ApiKey, id: string): Promise<Answer
  * call that breaks before that is made again.
  */
 export async function tellRelays(env: Env, account: AccountId): Promise<void> {
-  const { region, shards } = configOf(env);
+  const { regions, shards } = configOf(env);
   const relays = new Set<string>();
   let after: string | undefined = "";
-  while (after !== undefined && relays.size < shards) {
+  while (after !== undefined && relays.size < shards * regions.length) {
     const page = await listDaemons(env.DB, account, { after, limit: LIMITS.maxPageRows });
-    for (const { id } of page) relays.add(relayOf(region, id, shards));
+    for (const { name } of regions) for (const { id } of page) relays.add(relayOf(name, id, shards));
     after = page.at(-1)?.id;
   }
   await Promise.all([...relays].map((name) => onRelay(env, name, (relay) => relay.membershipsChanged(account))));

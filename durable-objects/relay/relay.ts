@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { type ErrorCode, refuse } from "../../core/errors.ts";
+import { refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
@@ -15,9 +15,9 @@ import {
 } from "../../protocol/daemon/messages.ts";
 import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
-import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
+import type { RelayJob, TicketContent } from "../../protocol/internal/job.ts";
 import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
-import type { JobReport, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import type { RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
@@ -26,6 +26,7 @@ import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
+import { ended, refusal } from "./given-back.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage } from "./messages.ts";
@@ -113,7 +114,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     }
     // Its account has left the job's network since the grant.
     if (!this.#connections.mayServe(socket, job.network)) {
-      this.#reports.add(job.model, ended(job), true);
+      this.#reports.add(job.model, ended(job, "busy"), true);
       return refusal("provider_failed", "The provider is in the private network no more.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
@@ -390,13 +391,4 @@ function textOf(bytes: Uint8Array): string | null {
   } catch {
     return null;
   }
-}
-
-function refusal(code: ErrorCode, detail: string, move: boolean, busy = false): Response {
-  const body: RelayRefusal = { refusal: refuse(code, { detail }), move, busy, resolved: false };
-  return Response.json(body, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
-}
-
-function ended(job: RelayJob, result: "failed" | "busy"): JobReport {
-  return { type: "ended", job: job.job, fence: job.grant.fence, result, tokens: null };
 }

@@ -13,7 +13,8 @@ export type RunningJob = RunningLease;
 
 /**
  * What a relay tells a scheduler, in digests: that a job runs, that it ended, or how many jobs a daemon has for other pools.
- * `busy`: the daemon had no slot left beside what it has for other pools, and did not hear of the job.
+ * `busy`: the daemon did not hear of the job, as it had no slot left beside what it has for other pools, or as its account has
+ * left the job's private network.
  */
 export type JobReport =
   | ({ readonly type: "running" } & RunningJob)

@@ -54,7 +54,7 @@ export async function memberNetwork(
 }
 
 /** Where a request is served, and at which rate. */
-export interface Place {
+export interface Market {
   /** Null lets the account choose among `lanes`. */
   readonly lane: Lane | null;
   readonly lanes: readonly Lane[];
@@ -63,12 +63,12 @@ export interface Place {
 }
 
 /** The open market at the catalog's rate, or the private network that the request names at that network's. */
-export function placeOf(
+export function marketOf(
   { lane, network }: Pick<ChatRequest, "lane" | "network">,
   model: CatalogModel,
   parameters: Parameters,
   member: MemberNetwork | null,
-): Answer<Place> {
+): Answer<Market> {
   if (network === undefined) {
     if (lane !== "private") {
       const rate = rateOf(model, parameters);

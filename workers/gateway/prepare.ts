@@ -12,7 +12,7 @@ import type { CatalogModel } from "../../protocol/catalog.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import type { Needs } from "../../protocol/internal/job.ts";
 import { type ChatRequest, chatRequest, neededFeatures } from "../../protocol/openai/chat.ts";
-import { type MemberNetwork, placeOf } from "./networks.ts";
+import { type MemberNetwork, marketOf } from "./networks.ts";
 
 export interface PreparedChat {
   readonly request: ChatRequest;
@@ -56,9 +56,9 @@ export function prepareChat(
     const detail = "This network does not route to own devices yet; call your engine directly, which is free.";
     return refused(refuse("invalid_request", { detail, param: "route" }));
   }
-  const place = placeOf(request, model, parameters, member);
-  if (!place.ok) return place;
-  const { lane, lanes, rate, network } = place.value;
+  const market = marketOf(request, model, parameters, member);
+  if (!market.ok) return market;
+  const { lane, lanes, rate, network } = market.value;
   const most = mostBasisPoints(request, rate);
   if (!most.ok) return most;
   const completion = request.max_completion_tokens ?? request.max_tokens ?? null;
