@@ -4,6 +4,7 @@
  */
 
 import { row } from "./error-row.ts";
+import { NETWORK_ERRORS } from "./network-errors.ts";
 import { SIGN_IN_ERRORS } from "./sign-in-errors.ts";
 import { X402_ERRORS } from "./x402-errors.ts";
 
@@ -108,14 +109,9 @@ export const ERRORS = {
     401,
     "authentication_error",
     "The invite is not valid.",
-    "Check that it was copied whole, or ask an owner of the account for a new one.",
+    "Check that it was copied whole, or ask who gave it to you for a new one.",
   ),
-  invite_expired: row(
-    401,
-    "authentication_error",
-    "The invite has expired.",
-    "Ask an owner of the account for a new one.",
-  ),
+  invite_expired: row(401, "authentication_error", "The invite has expired.", "Ask who gave it to you for a new one."),
   role_forbids: row(
     403,
     "permission_error",
@@ -251,11 +247,12 @@ export const ERRORS = {
     "The account's last owner can neither leave nor take a lower role.",
     "Make another member an owner first.",
   ),
-  invite_used: row(409, "conflict_error", "The invite has been used up.", "Ask an owner of the account for a new one."),
+  invite_used: row(409, "conflict_error", "The invite has been used up.", "Ask who gave it to you for a new one."),
   member_limit: row(409, "conflict_error", "The account has as many members as it may.", "Remove one first."),
   invite_limit: row(409, "conflict_error", "The account has as many open invites as it may.", "Revoke one first."),
 
   ...SIGN_IN_ERRORS,
+  ...NETWORK_ERRORS,
   ...X402_ERRORS,
 
   // Supply.

@@ -24,6 +24,8 @@ export type MemberId = Id<"MemberId">;
 export type InviteId = Id<"InviteId">;
 /** 22 base62 digits; names one session of a member who signed in with a wallet. */
 export type SessionId = Id<"SessionId">;
+/** 22 base62 digits; names one private network. */
+export type NetworkId = Id<"NetworkId">;
 /** A wallet's Ed25519 public key in base58, as Solana writes addresses. */
 export type WalletAddress = Id<"WalletAddress">;
 /** A daemon's Ed25519 public key in base58, as Solana writes keys. */

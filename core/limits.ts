@@ -102,6 +102,20 @@ export const LIMITS = {
   /** How long an invite may count: a month, and a week unless a call says otherwise. */
   inviteMs: 30 * DAY_MS,
   inviteDefaultMs: 7 * DAY_MS,
+  /** Open private networks that one account has made, and those that it is in: as many as an offer may name. */
+  networks: 16,
+  memberNetworks: 64,
+  networkNameCharacters: 64,
+  /** Members of one private network: a list that nobody has to turn pages of. */
+  networkMembers: 256,
+  networkInvites: 64,
+  networkInvitesEver: 4_096,
+  /** Models that a private network has a rate for: at 200 bytes each, 13 KB of its row. */
+  networkRates: 64,
+  /** A dollar for 1,000 tokens, 700 times the dearest model's: with it the longest job's worst price is a safe integer. */
+  networkRateNanoUsd: 1_000_000_000,
+  /** How long an isolate trusts that an account is a private network's member. */
+  networkCacheMs: 5 * SECOND_MS,
   /** How long a challenge of a wallet may be answered: a hardware wallet and its owner need a minute or two. */
   signInChallengeMs: 5 * MINUTE_MS,
   /** Expired challenges that go with each new one: more than come, so that what is kept is five minutes of asking. */

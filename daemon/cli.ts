@@ -19,8 +19,9 @@ import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { watchBalance } from "./commands/watch-balance.ts";
 import { addDeposits } from "./deposit-commands.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
-import { decimal, featureEntry, httpUrl, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
+import { decimal, featureEntry, httpUrl, networkEntry, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
 import { addLocal } from "./local-commands.ts";
+import { addNetworks } from "./network-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
 import { addDaemons } from "./supply-commands.ts";
 import { addTeam } from "./team-commands.ts";
@@ -147,6 +148,7 @@ function describe(
   addKeys(program, context, done);
   addDaemons(program, context, done);
   addTeam(program, context, done);
+  addNetworks(program, context, done);
   addDeposits(program, context, done);
   program
     .command("send")
@@ -189,6 +191,7 @@ function addDaemon(program: Command): Command {
     .addOption(
       new Option("--accepts <jobs>", "jobs paid in USDC alone, or any").choices(["usdc", "any"]).default("any"),
     )
+    .option("--network <id>", "a private network to serve as well, as a member of it (repeatable)", networkEntry, [])
     .addOption(
       new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),
     )

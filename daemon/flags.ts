@@ -100,6 +100,27 @@ export function scopeEntry(text: string, before: readonly Scope[] = []): readonl
   return [...before, scope];
 }
 
+/** What a private network charges, by model: decimal USD per 1,000 tokens. */
+export type RateFlags = ReadonlyMap<string, { readonly prompt: string; readonly completion: string }>;
+
+/** `catalogId=prompt/completion`, collected. An id may hold `/`, never `=`. */
+export function rateEntry(text: string, before: RateFlags = new Map()): RateFlags {
+  const [, model = "", prompt = "", completion = ""] = /^([^=]*)=([^/]*)\/([^/]*)$/.exec(text) ?? [];
+  const isRate = [prompt, completion].every((usd) => (parseUsd(usd) ?? -1) >= 0);
+  if (isRate && modelId.safeParse(model).success) return new Map([...before, [model, { prompt, completion }]]);
+  throw new InvalidArgumentError(
+    "It must be MODEL=PROMPT/COMPLETION in USD per 1,000 tokens, such as llama-3.1-8b=0.00001/0.00004.",
+  );
+}
+
+/** The id of a private network, collected. */
+export function networkEntry(text: string, before: readonly string[] = []): readonly string[] {
+  const id = idEntry(text);
+  if (before.length >= LIMITS.memberNetworks)
+    throw new InvalidArgumentError(`At most ${LIMITS.memberNetworks} networks can be served.`);
+  return [...new Set([...before, id])];
+}
+
 /** A model's id in the catalog, collected. */
 export function catalogModel(text: string, before: readonly string[] = []): readonly string[] {
   if (!modelId.safeParse(text).success) throw new InvalidArgumentError("It must be the id of a model of the catalog.");

@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly hardware: Hardware;
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
+  /** Private networks that it serves besides the open lanes. */
+  readonly networks: readonly string[];
   readonly serve: ServeOptions;
   /** When the daemon takes jobs, and what tells of the machine. */
   readonly gates: { readonly rules: GateRules; readonly read: Reader };
@@ -71,7 +73,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { url, identity, log, engine, claims, serve, now, backoff, hardware, usdPerKwh, accepts, gates } = options;
     this.#options = options;
-    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts };
+    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts, networks: [...options.networks] };
     this.#notices = new Notices(log);
     this.#conditions = new Conditions({ ...gates, log, now });
     this.#offering = new Offering({ engine, log, now, serve, terms, conditions: this.#conditions });

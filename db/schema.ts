@@ -11,6 +11,7 @@ export * from "./schema/deposits.ts";
 export * from "./schema/log.ts";
 export * from "./schema/messages.ts";
 export * from "./schema/network.ts";
+export * from "./schema/networks.ts";
 export * from "./schema/reversals.ts";
 export * from "./schema/sign-in.ts";
 export * from "./schema/stake.ts";

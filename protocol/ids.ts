@@ -9,6 +9,7 @@ import {
   type JobId,
   type KeyId,
   type MemberId,
+  type NetworkId,
   type Pseudonym,
   type SessionId,
   type WalletAddress,
@@ -22,6 +23,7 @@ export const jobId = id128("a job id") as unknown as z.ZodType<JobId, string>;
 export const keyId = id128("a key id") as unknown as z.ZodType<KeyId, string>;
 export const memberId = id128("a member id") as unknown as z.ZodType<MemberId, string>;
 export const inviteId = id128("an invite id") as unknown as z.ZodType<InviteId, string>;
+export const networkId = id128("a private network's id") as unknown as z.ZodType<NetworkId, string>;
 export const sessionId = id128("a session id") as unknown as z.ZodType<SessionId, string>;
 export const pseudonym = id128("a pseudonym") as unknown as z.ZodType<Pseudonym, string>;
 

@@ -14,7 +14,7 @@ export interface LaneWish {
   readonly lane: Lane | null;
   /** The lanes that the model is served in. A package opens every model, so `dedicated` need not be among them. */
   readonly lanes: readonly Lane[];
-  /** The catalog's rate. */
+  /** The catalog's rate, or that of the private network whose member asks. */
   readonly rate: Rate;
   /** The most that the request pays, in basis points of the catalog's rate; null where it names no maximum. */
   readonly mostBasisPoints: number | null;
@@ -90,8 +90,10 @@ function planOf(
   }
   if (!wish.lanes.includes(lane)) return unavailable(`This model is served in ${wish.lanes.join(", ")} only.`);
   if (lane === "included") return planIncluded(state, plan, wish, parameters, now);
+  // Who names a network wants its members to be paid, so a holder's paid credits are no surprise there.
+  if (lane === "private") return plan;
   if (lane === "public") return { ...plan, kinds: mayPay(state, wish, now) ? funding : funding.filter(isUnpaid) };
-  return unavailable(lane === "private" ? "This account is in no private network." : "No league is running.");
+  return unavailable("No league is running.");
 }
 
 function planIncluded(

@@ -13,6 +13,7 @@ export function obstacle(
   job: WaitingJob,
 ):
   | "own"
+  | "not_member"
   | "draining"
   | "failed_before"
   | "not_chosen"
@@ -23,6 +24,7 @@ export function obstacle(
   | "floor"
   | null {
   if (daemon.provider === job.account) return "own";
+  if (job.network !== null && !daemon.networks.includes(job.network)) return "not_member";
   if (daemon.draining) return "draining";
   if (job.excluded.includes(daemon.daemon)) return "failed_before";
   const names = [daemon.daemon, daemon.provider] as string[];

@@ -1,6 +1,6 @@
 /** A daemon as a pool sees it. */
 
-import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { AccountId, DaemonId, JobId, NetworkId } from "../ids.ts";
 import type { ElectricityFloor, Quantization } from "../pricing.ts";
 
 /** What a daemon offers to one pool. */
@@ -19,6 +19,8 @@ export interface DaemonOffer {
   readonly tokensPerSecond: number;
   readonly floor: ElectricityFloor;
   readonly accepts: "usdc" | "any";
+  /** The private networks that it serves besides the open lanes: of those that it named, the ones its account is in. */
+  readonly networks: readonly NetworkId[];
   /** Whether the model is in memory; one that is not is loaded by its first job. */
   readonly loaded: boolean;
   readonly draining: boolean;

@@ -13,9 +13,22 @@ export interface Vocabulary {
 
 /** The text of a job's needs. It holds as long as the pool's vocabulary is the same. */
 export function needsOf(job: WaitingJob, { contexts, providers }: Vocabulary): string {
-  const { flow, account, rate, maxRate, unbacked, allotment, quantizations, only, excluded, ignore, features } = job;
+  const {
+    flow,
+    network,
+    account,
+    rate,
+    maxRate,
+    unbacked,
+    allotment,
+    quantizations,
+    only,
+    excluded,
+    ignore,
+    features,
+  } = job;
   const context = contexts.findIndex((most) => most >= job.context);
-  const text = `${flow.lane} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)}`;
+  const text = `${flow.lane} ${network} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)}`;
   const capped = allotment !== null && allotment.paid.length > 0;
   const narrow =
     capped ||

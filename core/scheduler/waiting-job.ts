@@ -1,6 +1,6 @@
 /** A job in a pool's queue. */
 
-import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { AccountId, DaemonId, JobId, NetworkId } from "../ids.ts";
 import type { Rate, Tokens } from "../pricing.ts";
 import type { NanoUsd } from "../units.ts";
 import type { Flow } from "./fair-queue.ts";
@@ -9,6 +9,8 @@ export interface WaitingJob {
   readonly job: JobId;
   readonly account: AccountId;
   readonly flow: Flow;
+  /** The private network whose daemons alone may serve it; null in the open lanes. */
+  readonly network: NetworkId | null;
   /** It runs in a slot that its account's package has reserved, and so goes ahead of everything (economics.md §8). */
   readonly reserved: boolean;
   /** Since when it has that slot: since it was queued, unless it was given one that became free. */

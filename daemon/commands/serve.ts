@@ -37,6 +37,8 @@ export interface DaemonFlags extends GlobalFlags {
   readonly watts?: number;
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
+  /** Private networks, by id. */
+  readonly network: readonly string[];
   readonly payout: "usdc" | "credits";
   readonly schedule?: Schedule;
   readonly onAcOnly?: boolean;
@@ -73,6 +75,7 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
       hardware: await probeHardware(flags.tier, flags.watts ?? null),
       usdPerKwh: flags.usdPerKwh,
       accepts: flags.accepts,
+      networks: flags.network,
       serve: {
         serve: flags.serve,
         slots,

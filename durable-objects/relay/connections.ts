@@ -4,7 +4,7 @@
  */
 
 import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
-import { base62, type DaemonId, type JobId } from "../../core/ids.ts";
+import { type AccountId, base62, type DaemonId, type JobId, type NetworkId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import {
@@ -18,6 +18,7 @@ import type { RelayJob } from "../../protocol/internal/job.ts";
 import type { Audience, ConnectedDaemon, Registration, SchedulerRpc } from "../../protocol/internal/pool.ts";
 import { retrying } from "../shared/retry.ts";
 import { challengeDaemon, type Enrolment, enrolmentOf, isProven } from "./admission.ts";
+import { Memberships, membershipWarnings } from "./memberships.ts";
 import { checkOffer, registrationsOf, sharedSlotsOf } from "./registrations.ts";
 import { connectedDaemon, newSession, type Session, sessionOf, updateSession } from "./session.ts";
 
@@ -59,6 +60,7 @@ export interface ConnectionsHost {
 
 export class Connections {
   readonly #host: ConnectionsHost;
+  readonly #memberships: Memberships;
   /** The newest offer of each socket: an older one may still wait for the catalog when it comes. */
   readonly #newest = new WeakMap<WebSocket, Offer>();
 
@@ -70,6 +72,7 @@ export class Connections {
 
   constructor(host: ConnectionsHost) {
     this.#host = host;
+    this.#memberships = new Memberships(host.db);
   }
 
   /** Accepts a daemon's socket; what follows is said over it. */
@@ -172,11 +175,45 @@ export class Connections {
   async offer(socket: WebSocket, offered: Offer): Promise<void> {
     this.#newest.set(socket, offered);
     const { offer, warnings } = await checkOffer(this.#host.db, offered);
+    const named = offered.networks ?? [];
+    const networks = await this.#networksOf(socket, named);
     // Meanwhile the daemon may have gone, offered again, or said that it drains.
     const session = sessionOf(socket);
     if (session?.stage !== "ready" || !isOpen(socket) || this.#newest.get(socket) !== offered) return;
-    for (const text of warnings) send(socket, { type: "message", level: "warning", text });
-    await this.#register(socket, { ...session, offer }, session);
+    warn(socket, [...warnings, ...membershipWarnings(named, networks)]);
+    await this.#register(socket, { ...session, offer, networks }, session);
+  }
+
+  /**
+   * An account has joined or left a private network. When this is done its daemons here are given no more jobs of a network
+   * that it is not in, and pools know.
+   */
+  async membershipsChanged(account: AccountId): Promise<void> {
+    this.#memberships.changed();
+    const own = this.#host.ctx.getWebSockets().filter((socket) => sessionOf(socket)?.account === account);
+    await Promise.all(own.filter(isReady).map((socket) => this.#confirmNetworks(socket)));
+  }
+
+  async #confirmNetworks(socket: WebSocket): Promise<void> {
+    for (;;) {
+      const offer = sessionOf(socket)?.offer ?? null;
+      const named = offer?.networks ?? [];
+      if (named.length === 0) return;
+      const networks = await this.#networksOf(socket, named);
+      const session = sessionOf(socket);
+      if (session === null || !isReady(socket)) return;
+      // Offered anew meanwhile, perhaps with other networks.
+      if (session.offer !== offer) continue;
+      if (session.networks.some((network) => !networks.includes(network))) {
+        warn(socket, membershipWarnings(named, networks));
+      }
+      return await this.#register(socket, { ...session, networks }, session);
+    }
+  }
+
+  async #networksOf(socket: WebSocket, named: readonly string[]): Promise<NetworkId[]> {
+    const account = sessionOf(socket)?.account ?? null;
+    return account === null ? [] : await this.#memberships.of(account, named);
   }
 
   async drain(socket: WebSocket, session: Session): Promise<void> {
@@ -257,6 +294,11 @@ export class Connections {
     return this.#host.ctx.getWebSockets(daemon).filter(isReady).at(-1) ?? null;
   }
 
+  /** Whether a daemon may be given jobs of a private network; of none, always. */
+  mayServe(socket: WebSocket, network: NetworkId | null): boolean {
+    return network === null || sessionOf(socket)?.networks.includes(network) === true;
+  }
+
   /** The slots that a daemon offers for a model; 0 when it does not. */
   slotsOf(daemon: DaemonId, model: string): number {
     const socket = this.socketOf(daemon);
@@ -302,6 +344,10 @@ export function send(socket: WebSocket, message: RelayMessage): void {
 /** Sends messages as one: a JSON array of them, or a single one as it is. */
 export function sendAll(socket: WebSocket, messages: readonly RelayMessage[]): void {
   if (isOpen(socket)) socket.send(JSON.stringify(messages.length === 1 ? messages[0] : messages));
+}
+
+function warn(socket: WebSocket, texts: readonly string[]): void {
+  for (const text of texts) send(socket, { type: "message", level: "warning", text });
 }
 
 function isOpen(socket: WebSocket): boolean {

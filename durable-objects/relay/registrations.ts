@@ -37,7 +37,7 @@ export function registrationsOf(
   parameters: Parameters,
   elsewhere: (daemon: DaemonId, model: string) => number,
 ): Map<string, Registration> {
-  const { offer, account, daemon } = session;
+  const { offer, account, daemon, networks } = session;
   if (offer === null || account === null) return new Map();
   return new Map(
     offer.models.map((model) => [
@@ -55,6 +55,7 @@ export function registrationsOf(
         tokensPerSecond: model.tokens_per_second,
         floor: floorOf(offer, model, parameters),
         accepts: offer.accepts,
+        networks,
         loaded: model.loaded,
         draining: session.draining || session.drained,
       },

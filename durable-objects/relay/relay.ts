@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
-import { type ErrorCode, refuse } from "../../core/errors.ts";
-import type { DaemonId, JobId } from "../../core/ids.ts";
+import { refuse } from "../../core/errors.ts";
+import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
@@ -16,16 +16,9 @@ import {
 } from "../../protocol/daemon/messages.ts";
 import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
-import { RELAY_RESULT, type RelayJob, type RelayRefusal, type TicketContent } from "../../protocol/internal/job.ts";
+import type { RelayJob, TicketContent } from "../../protocol/internal/job.ts";
 import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
-import type {
-  Audience,
-  ConnectedDaemon,
-  JobReport,
-  RelayRpc,
-  Roster,
-  RunningJob,
-} from "../../protocol/internal/pool.ts";
+import type { Audience, ConnectedDaemon, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
@@ -34,6 +27,7 @@ import { signReceipt } from "../shared/receipt-queue.ts";
 import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
+import { ended, refusal } from "./given-back.ts";
 import { JobStream, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage, textOf } from "./messages.ts";
@@ -117,6 +111,11 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       this.ctx.waitUntil(this.#forget(job));
       this.#reports.add(job.model, ended(job, "failed"), true);
       return refusal("provider_failed", "The provider has gone.", true);
+    }
+    // Its account has left the job's network since the grant.
+    if (!this.#connections.mayServe(socket, job.network)) {
+      this.#reports.add(job.model, ended(job, "busy"), true);
+      return refusal("provider_failed", "The provider is in the private network no more.", true);
     }
     // The scheduler has given the lease up, and the hold with it: whoever served the job now would not be paid.
     if (Date.now() >= job.grant.leaseUntil) return refusal("provider_failed", "The lease has lapsed.", false);
@@ -370,6 +369,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       .map(({ job, grant, account }) => ({ job, fence: grant.fence, daemon: grant.daemon, account }));
   }
 
+  async membershipsChanged(account: AccountId): Promise<void> {
+    await this.#connections.membershipsChanged(account);
+  }
+
   async cancel(job: JobId): Promise<boolean> {
     const stream = this.#byJob.get(job);
     stream?.cancel();
@@ -388,13 +391,4 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   async tell(notice: Notice, to: Audience): Promise<number> {
     return this.#connections.tell(notice, to);
   }
-}
-
-function refusal(code: ErrorCode, detail: string, move: boolean, busy = false): Response {
-  const body: RelayRefusal = { refusal: refuse(code, { detail }), move, busy, resolved: false };
-  return Response.json(body, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
-}
-
-function ended(job: RelayJob, result: "failed" | "busy"): JobReport {
-  return { type: "ended", job: job.job, fence: job.grant.fence, result, tokens: null };
 }

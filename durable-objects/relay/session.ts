@@ -3,7 +3,7 @@
  * `new` → `challenged` (hello) → `ready` (proof) → with its offer, routable.
  */
 
-import type { AccountId, DaemonId } from "../../core/ids.ts";
+import type { AccountId, DaemonId, NetworkId } from "../../core/ids.ts";
 import type { Offer, Thermal } from "../../protocol/daemon/messages.ts";
 import type { ConnectedDaemon } from "../../protocol/internal/pool.ts";
 
@@ -20,6 +20,8 @@ export interface Session {
   /** The account that the daemon earns for, once `ready`. */
   readonly account: AccountId | null;
   readonly offer: Offer | null;
+  /** Of the private networks that the offer names, those that the account is a member of. */
+  readonly networks: readonly NetworkId[];
   /** The daemon has said that it ends: no offer takes that back. */
   readonly draining: boolean;
   /** Its account has drained it, until it resumes it. */
@@ -42,6 +44,7 @@ export function newSession(daemon: DaemonId, origin: string, session: string): S
     session,
     account: null,
     offer: null,
+    networks: [],
     draining: false,
     drained: false,
     thermal: null,

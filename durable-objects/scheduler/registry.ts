@@ -7,6 +7,9 @@ import type { Registration } from "../../protocol/internal/pool.ts";
 /** Fences of one start; 2^22 jobs at a few hundred a second are hours, and then the next number is taken. */
 const FENCES_PER_INCARNATION = 2 ** 22;
 
+/** What a row of an earlier version lacks; its relay is asked for the rest before anybody is served. */
+const NEWER_FIELDS = { networks: [] };
+
 export class Registry {
   readonly #sql: SqlStorage;
   #incarnation = 0;
@@ -20,7 +23,7 @@ export class Registry {
     return this.#sql
       .exec<{ registration: string }>("SELECT registration FROM registrations")
       .toArray()
-      .map((row) => JSON.parse(row.registration) as Registration);
+      .map((row) => ({ ...NEWER_FIELDS, ...(JSON.parse(row.registration) as Registration) }));
   }
 
   put(registration: Registration): void {

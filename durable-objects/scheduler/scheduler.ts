@@ -278,12 +278,13 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 }
 
 function waitingJob(request: AcquireRequest, now: number): WaitingJob {
-  const { job, account, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
+  const { job, account, network, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
   const { waitUntil, holdExpiresAt } = request;
   return {
     job,
     account,
     flow: flowOf(request),
+    network,
     reserved: request.reserved,
     slotSince: request.queuedAt,
     rate,

@@ -1,7 +1,7 @@
 /** One job on its way: gateway → scheduler → relay (architecture.md, One job). */
 
 import type { Refusal } from "../../core/errors.ts";
-import type { AccountId, DaemonId, JobId, Pseudonym } from "../../core/ids.ts";
+import type { AccountId, DaemonId, JobId, NetworkId, Pseudonym } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
 import type { Quantization, Rate, Terms, Tokens } from "../../core/pricing.ts";
 import type { NanoUsd } from "../../core/units.ts";
@@ -24,9 +24,11 @@ export interface AcquireRequest {
   readonly job: JobId;
   readonly account: AccountId;
   readonly lane: Lane;
+  /** The private network whose daemons alone may serve it; null in the open lanes. */
+  readonly network: NetworkId | null;
   readonly model: string;
   readonly needs: Needs;
-  /** The catalog's rate, and the highest one that the job may be served at. */
+  /** The catalog's rate or the private network's, and the highest one that the job may be served at. */
   readonly rate: Rate;
   readonly maxRate: Rate;
   /** Whether it runs in a slot that a package has reserved. */
@@ -80,6 +82,7 @@ export interface RelayJob {
   readonly account: AccountId;
   readonly consumer: Pseudonym;
   readonly lane: Lane;
+  readonly network: NetworkId | null;
   readonly model: string;
   readonly grant: Grant;
   readonly hold: HeldTerms;

@@ -14,7 +14,8 @@ export type RunningJob = RunningLease;
 
 /**
  * What a relay tells a scheduler, in digests: that a job runs, that it ended, or how many jobs a daemon has for other pools.
- * `busy`: the daemon had no slot left beside what it has for other pools, and did not hear of the job.
+ * `busy`: the daemon did not hear of the job, as it had no slot left beside what it has for other pools, or as its account has
+ * left the job's private network.
  */
 export type JobReport =
   | ({ readonly type: "running" } & RunningJob)
@@ -95,4 +96,6 @@ export interface RelayRpc {
   refresh(daemon: DaemonId): Promise<void>;
   /** Tells daemons that are connected what an operator has to say, and answers how many were told. */
   tell(notice: Notice, to: Audience): Promise<number>;
+  /** An account has joined or left a private network: what its daemons here may serve is read again. */
+  membershipsChanged(account: AccountId): Promise<void>;
 }

@@ -11,6 +11,7 @@ import { readJsonText } from "../body.ts";
 import { configOf } from "../config.ts";
 import { findModel } from "../gateway/catalog.ts";
 import { holdRequest } from "../gateway/hold-request.ts";
+import { memberNetwork } from "../gateway/networks.ts";
 import { type PreparedChat, parseChat, prepareChat } from "../gateway/prepare.ts";
 import { problem } from "../http.ts";
 import { onAccount } from "../objects.ts";
@@ -44,14 +45,15 @@ estimate.openapi(postEstimate, async (c) => {
   const now = Date.now();
   const model = await findModel(c.env, request.value.model, now);
   if (model === undefined) return problem(c, refuse("model_not_found", { param: "model" }));
-  const prepared = prepareChat(request.value, model, parameters);
+  const member = await memberNetwork(c.env, request.value.network, c.var.key.account, now);
+  const prepared = prepareChat(request.value, model, parameters, member);
   if (!prepared.ok) return problem(c, prepared.refusal);
   const hold = holdRequest(prepared.value, newJobId(now, new Uint8Array(10)), c.var.key, "", now, parameters);
   const result = await onAccount(c.env, c.var.key.account, (object) => object.estimate(hold));
   return result.type === "refused" ? problem(c, result.refusal) : c.json(estimateOf(prepared.value, result), 200);
 });
 
-/** What `hold` would decide, and what an answer of the usual length comes to: at the catalog's rate, as receipts are priced. */
+/** What `hold` would decide, and what an answer of the usual length comes to: at the catalog's rate or the network's, as receipts are priced. */
 function estimateOf(
   { model, wish: { rate }, promptBound, choices }: PreparedChat,
   { lane, reserved, slots, completionCap, price, stop }: Extract<EstimateResult, { type: "estimated" }>,

@@ -15,6 +15,9 @@ import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
+import { networkInvites } from "./network-invites.ts";
+import { networkMembers } from "./network-members.ts";
+import { networks } from "./networks.ts";
 import { operatorMessages } from "./operator-messages.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
@@ -45,6 +48,9 @@ for (const noun of [
   jobs,
   receipts,
   deposits,
+  networks,
+  networkMembers,
+  networkInvites,
   daemons,
   connect,
   status,

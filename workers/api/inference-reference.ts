@@ -129,7 +129,8 @@ export function describeInference(registry: Registry): void {
     path: "/v1/chat/completions",
     summary: "Ask a model",
     description:
-      "OpenAI's call, streaming and not. `lane`, `network`, `provider` and `route` are Tollmill's own. The worst case is " +
+      "OpenAI's call, streaming and not. `lane`, `network`, `provider` and `route` are Tollmill's own; `network` is " +
+      "the id of a private network that the account is in, and the job then runs at that network's rate. The worst case is " +
       "reserved before the job is queued; what was used is charged, and the last chunk's `usage` (or the body's) says how much. " +
       "An `Idempotency-Key` keeps a repetition from being charged twice.",
     request: {

@@ -38,6 +38,11 @@ const TAGS = [
   { name: "Jobs", description: "Jobs that wait or run." },
   { name: "Receipts", description: "The network's signed record of each job." },
   { name: "Supply", description: "Daemons: the GPUs that serve." },
+  {
+    name: "Private networks",
+    description:
+      "Networks of accounts that serve each other at rates their admins set. Nobody else can use them, or learn of them.",
+  },
   { name: "Network", description: "What everybody may see." },
   { name: "Operations", description: "The operators' calls." },
 ];

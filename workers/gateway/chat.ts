@@ -31,6 +31,7 @@ import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
 import { freshJobId, jobIdFor } from "./idempotency.ts";
+import { memberNetwork } from "./networks.ts";
 import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
 import { learnSlices } from "./slices.ts";
@@ -51,9 +52,10 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const payment = c.req.header("payment-signature");
   // Who pays for a call wants it to be paid.
   const wanted = payment === undefined ? request.value : { ...request.value, allow_paid: true };
-  const prepared = prepareChat(wanted, model, config.parameters);
-  if (!prepared.ok) return refused(c, prepared.refusal);
   const { account } = key.value;
+  const member = await memberNetwork(c.env, request.value.network, account, asked);
+  const prepared = prepareChat(wanted, model, config.parameters, member);
+  if (!prepared.ok) return refused(c, prepared.refusal);
   const idFor = (at: number) => jobIdFor(account, c.req.header("idempotency-key"), at);
   let id = await idFor(asked);
   if (id.ok && payment !== undefined) {
@@ -185,7 +187,7 @@ function jobToOpen(
   body: Uint8Array<ArrayBuffer>,
   now: number,
 ): JobToOpen {
-  const { request, model, wish, needs, choices } = prepared;
+  const { request, model, wish, network, needs, choices } = prepared;
   const { lane, reserved, share, allotment, maxRate } = held;
   const salt = crypto.getRandomValues(new Uint8Array(16));
   return {
@@ -196,6 +198,7 @@ function jobToOpen(
       job,
       account,
       lane,
+      network,
       model: model.id,
       needs: { ...needs, context: Math.min(held.promptBound + held.completionCap, model.context_length) },
       rate: wish.rate,
@@ -214,6 +217,7 @@ function jobToOpen(
       account,
       consumer: pseudonymOf(account, config),
       lane,
+      network,
       model: model.id,
       hold: held,
       queuedAt: now,

@@ -2,20 +2,24 @@
 
 import type { LaneWish } from "../../core/account/lane-choice.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
+import type { NetworkId } from "../../core/ids.ts";
 import { WHOLE } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { perThousand, type Rate } from "../../core/pricing.ts";
 import { utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatUsd, mulDivFloor, parseUsd } from "../../core/units.ts";
-import { type CatalogModel, rateOf } from "../../protocol/catalog.ts";
+import type { CatalogModel } from "../../protocol/catalog.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import type { Needs } from "../../protocol/internal/job.ts";
 import { type ChatRequest, chatRequest, neededFeatures } from "../../protocol/openai/chat.ts";
+import { type MemberNetwork, marketOf } from "./networks.ts";
 
 export interface PreparedChat {
   readonly request: ChatRequest;
   readonly model: CatalogModel;
   readonly wish: LaneWish;
+  /** The private network whose daemons alone may serve it, or null. */
+  readonly network: NetworkId | null;
   readonly promptBound: number;
   readonly choices: number;
   /** All but the context, which depends on what the balance affords. */
@@ -38,13 +42,23 @@ export function parseChat(text: string): Result<ChatRequest> {
   return parsed.success ? { ok: true, value: parsed.data } : refused(refuseIssues(parsed.error));
 }
 
-/** Makes a job of a chat request for a model of the catalog (economics.md §§2, 3, 6). */
-export function prepareChat(request: ChatRequest, model: CatalogModel, parameters: Parameters): Result<PreparedChat> {
+/**
+ * Makes a job of a chat request for a model of the catalog (economics.md §§2, 3, 6). `member` is the private network that the
+ * request names, where its account is in it.
+ */
+export function prepareChat(
+  request: ChatRequest,
+  model: CatalogModel,
+  parameters: Parameters,
+  member: MemberNetwork | null,
+): Result<PreparedChat> {
   if (request.route === "self") {
     const detail = "This network does not route to own devices yet; call your engine directly, which is free.";
     return refused(refuse("invalid_request", { detail, param: "route" }));
   }
-  const rate = rateOf(model, parameters);
+  const market = marketOf(request, model, parameters, member);
+  if (!market.ok) return market;
+  const { lane, lanes, rate, network } = market.value;
   const most = mostBasisPoints(request, rate);
   if (!most.ok) return most;
   const completion = request.max_completion_tokens ?? request.max_tokens ?? null;
@@ -59,14 +73,15 @@ export function prepareChat(request: ChatRequest, model: CatalogModel, parameter
       request,
       model,
       wish: {
-        lane: request.lane ?? (request.network === undefined ? null : "private"),
-        lanes: model.lanes,
+        lane,
+        lanes,
         rate,
         mostBasisPoints: most.value,
         completion,
         choosesProvider: request.provider?.only !== undefined || request.provider?.ignore !== undefined,
         allowPaid: request.allow_paid === true,
       },
+      network,
       promptBound: promptBound(request, model),
       choices: request.n ?? 1,
       needs: needsOf(request),

@@ -157,7 +157,12 @@ describe("a request that names its lane", () => {
     ["takes no other", [allotment(10_000), ["bonus", "none", 900_000]], { lane: "included" }, "insufficient_credits"],
     ["needs an allotment for included", [topup(900_000)], { lane: "included" }, "lane_unavailable"],
     ["needs a live package for dedicated", [topup(900_000)], { lane: "dedicated" }, "lane_unavailable"],
-    ["needs a network for private", [topup(900_000)], { lane: "private", lanes: ["private"] }, "lane_unavailable"],
+    [
+      "is private at the network's rate, from credits of its own, paid ones too beside an allotment",
+      [allotment(900_000), pack(900_000), ["bonus", "none", 30_000], topup(900_000)],
+      { lane: "private", lanes: ["private"], rate: { completion: 50_000, prompt: 0, per: 1_000 } },
+      "private: bonus 30000, topup 20000",
+    ],
     ["needs a league", [topup(900_000)], { lane: "league", lanes: ["league"] }, "lane_unavailable"],
     [
       "needs a model that is served there",

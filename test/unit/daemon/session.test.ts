@@ -98,6 +98,7 @@ describe("a session", () => {
       hardware: { tier: "desktop", watts: 10 },
       usd_per_kwh: 0.12,
       accepts: "any",
+      networks: ["home"],
       models: [
         { id: "scripted", quantization: "q8", context: 2_048, slots: 2, loaded: true, features: ["n", "temperature"] },
       ],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { NetworkId } from "../../../core/ids.ts";
 import { isFloorWithin, scaledRate } from "../../../core/pricing.ts";
 import { nanoUsd } from "../../../core/units.ts";
 import { daemon, fences, job, order, poolOf, START } from "./support.ts";
@@ -79,6 +80,47 @@ it("serves a job in a reserved slot ahead of everything, and leaves the lanes' s
   expect(pool.position("mine" as never)).toBe(1);
   expect(order(pool).map(({ job: id }) => id)).toEqual(["mine", "mine too", "one", "two"]);
   expect(pool.withdraw("mine" as never, START)).toBe(false);
+});
+
+describe("a private network", () => {
+  const [home, other] = ["home", "other"] as unknown as [NetworkId, NetworkId];
+  const inside = daemon("inside", { networks: [other, home] });
+  const outside = daemon("outside", { networks: [other] });
+  const mine = (name = "j") => job(name, { lane: "private", network: home });
+
+  it("has its jobs served by its members' daemons alone, however busy they are", () => {
+    const pool = poolOf([outside, inside, daemon("a")]);
+    for (const name of ["one", "two"]) pool.enqueue(mine(name));
+    const dispatched = pool.dispatch(START, fences());
+    expect(dispatched.map((each) => [each.job.job, each.daemon.daemon])).toEqual([["one", "inside"]]);
+    expect(dispatched[0]?.terms).toEqual({ rate: mine().rate, floor: null });
+  });
+
+  it("keeps none of its daemons from the open lanes", () => {
+    expect(servedBy(poolOf([inside]), job("j"))).toBe("owner of inside");
+  });
+
+  it("leaves its jobs to nobody else when its last daemon has gone, and says why", () => {
+    const pool = poolOf([outside, inside]);
+    pool.register({ ...inside, networks: [other] }, START);
+    pool.enqueue(mine());
+    expect(pool.dispatch(START, fences())).toEqual([]);
+    const [rejection] = pool.rejections(START + 60_000 - 1);
+    expect(rejection?.refusal).toMatchObject({ code: "no_provider", metadata: { passed_over: ["not_member"] } });
+  });
+
+  it("waits for its own daemons without holding another network's jobs back", () => {
+    const pool = poolOf([daemon("theirs", { networks: [other] }), { ...inside, networks: [home] }]);
+    pool.enqueue(mine("first"));
+    pool.enqueue(mine("waits"));
+    pool.enqueue(job("goes", { lane: "private", network: other }));
+    expect(pool.dispatch(START, fences()).map((each) => each.job.job)).toEqual(["first", "goes"]);
+  });
+
+  it("pays no daemon less than its power", () => {
+    const rate = { completion: 30_399, prompt: 20_000, per: 1_000 };
+    expect(servedBy(poolOf([inside]), { ...mine(), rate, maxRate: rate })).toBeNull();
+  });
 });
 
 describe("a floor", () => {

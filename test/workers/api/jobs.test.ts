@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { newJobId } from "../../../core/ids.ts";
+import { type JobId, newJobId } from "../../../core/ids.ts";
 import type { AcquireRequest } from "../../../protocol/internal/job.ts";
 import { schedulerName } from "../../../protocol/internal/names.ts";
 import { verifyReceipt } from "../../../protocol/receipt.ts";
@@ -16,22 +16,28 @@ const receipt = (account: TestAccount, id: string, query = "") =>
   call(`/api/v1/receipts/${id}${query}`, { key: account.key });
 
 /** Puts a held job into its pool's queue, as the gateway does; resolves with the pool's answer. */
-function acquire(account: TestAccount, id: string): Promise<Response> {
+function acquire(account: TestAccount, id: JobId): Promise<Response> {
   const now = Date.now();
-  const request = {
+  const rate = { completion: 320, prompt: 80, per: 4 };
+  const request: AcquireRequest = {
     job: id,
     account: account.account,
     lane: "public",
+    network: null,
     model: "maker/eight",
-    needs: { features: [], quantizations: null, only: null, ignore: [] },
-    rate: { completion: 320, prompt: 80, per: 4 },
+    needs: { features: [], quantizations: null, context: 1_100, only: null, ignore: [] },
+    rate,
+    maxRate: rate,
+    reserved: false,
+    share: { weight: 1, paying: true },
+    allotment: null,
     estimate: { prompt: 100, completion: 1_000 },
     unbacked: true,
     holdExpiresAt: now + 600_000,
     queuedAt: now,
     waitUntil: now + 60_000,
     excluded: [],
-  } as unknown as AcquireRequest;
+  };
   const scheduler = env.SCHEDULER.getByName(schedulerName("local", "maker/eight"));
   return scheduler.fetch("https://scheduler/acquire", { method: "POST", body: JSON.stringify(request) });
 }

@@ -78,12 +78,14 @@ export async function addDaemon(
     onJob?: (job: ScriptedJob) => unknown;
     offer?: Parameters<typeof offerOf>[1];
     watts?: number;
+    networks?: string[];
   } = {},
 ): Promise<ScriptedDaemon> {
   const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {}, watts = 10 } = options;
+  const { networks = [] } = options;
   await enrol(owner, number);
   const daemon = await connect(number, onJob);
-  await daemon.join(offerOf(model, offer, watts));
+  await daemon.join({ ...offerOf(model, offer, watts), networks });
   await until(async () => (await isConnected(daemon)) && (await supply(model)).daemons > 0);
   return daemon;
 }

@@ -39,6 +39,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
     account: idOf<AccountId>("consumer"),
     consumer: idOf<Pseudonym>("consumer"),
     lane: "public",
+    network: null,
     model: "test-model",
     grant: {
       relay: "local/0",

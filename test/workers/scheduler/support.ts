@@ -39,6 +39,7 @@ export async function acquireAlone(
     job,
     account: consumer.account,
     lane: "public",
+    network: null,
     model: "test-model",
     needs: { features: [], quantizations: null, context: 110, only: null, ignore: [] },
     rate: RATE,
