@@ -5,7 +5,8 @@ export const HOUR_MS = 3_600_000;
 /** Probes that have to be passed in a row, each in another hour. */
 export const PROBE_PASSES = 3;
 
-export type QuarantineReason = "failed_verification" | "unreliable";
+export const QUARANTINE_REASONS = ["failed_verification", "unreliable"] as const;
+export type QuarantineReason = (typeof QUARANTINE_REASONS)[number];
 
 export interface Quarantine {
   readonly why: QuarantineReason;

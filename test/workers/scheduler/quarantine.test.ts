@@ -8,7 +8,7 @@ import { hashText } from "../../../core/receipt/canonical.ts";
 import { HOUR_MS } from "../../../core/routing/quarantine.ts";
 import { putProbe } from "../../../db/probes.ts";
 import type { ScriptedJob } from "../../support/scripted-daemon.ts";
-import { addDaemon, balance, chat, openMarket, receiptsOf, supply, until } from "../job/network.ts";
+import { addDaemon, balance, call, chat, openMarket, receiptsOf, supply, until, withKey } from "../job/network.ts";
 
 const pool = () => env.SCHEDULER.getByName("local/test-model");
 
@@ -46,6 +46,21 @@ it("gets no job until it has passed three probes in three hours, whatever become
   await until(async () => (await supply("test-model")).daemons === 0, "the quarantine");
   const before = await standing(daemon);
   expect(before).toMatchObject({ reliability: 2 / 14, quarantine: { why: "failed_verification", passed: 0, of: 3 } });
+
+  const path = `/api/v1/daemons/${daemon.key.id}`;
+  const shown = await (await call(path, withKey(provider.apiKey))).json<{ connection: { models: object[] } }>();
+  expect(shown.connection.models).toMatchObject([
+    {
+      id: "test-model",
+      standing: {
+        score: 0.143,
+        verified: 0,
+        graduation: { verified: 0, of: 50 },
+        tokens_per_second: null,
+        quarantine: { why: "failed_verification", passed: 0, of: 3 },
+      },
+    },
+  ]);
 
   const refused = chat(consumer.apiKey);
   await until(async () => (await supply("test-model")).waiting === 1, "a waiting job");
