@@ -79,6 +79,12 @@ export const ERRORS = {
     "GET /api/v1/admin/reversals lists them.",
   ),
   message_not_found: row(404, "not_found_error", "There is no such message.", "GET /api/v1/admin/messages lists them."),
+  probe_not_found: row(
+    404,
+    "not_found_error",
+    "The model has no such probe.",
+    "GET /api/v1/admin/models/{id}/probes lists them.",
+  ),
   dead_letter_not_found: row(
     404,
     "not_found_error",

@@ -75,6 +75,17 @@ export const LIMITS = {
    * lease's timer keeps the scheduler awake: a second of that costs $1.6 a million jobs where jobs do not overlap.
    */
   leaseReportMs: 50,
+  /** Requests with known answers of one model, and answers of one request: engines and hardware differ in the last bit. */
+  probesOfModel: 256,
+  probeAnswers: 16,
+  /** A shorter beginning of an answer would be guessed. */
+  probeAnswerCharacters: { least: 4, most: 4_096 },
+  /** A probe takes this long at most: some twenty tokens of a slow machine with its model on disk. */
+  probeMs: 60 * SECOND_MS,
+  /** Scores that have changed are written this often at most while a pool has jobs, so that no job costs a row … */
+  scoresMs: 30 * SECOND_MS,
+  /** … and this often where it has none, as its object may sleep then and forget. */
+  scoresIdleMs: 5 * SECOND_MS,
   /** What a relay has to tell a scheduler waits this long for more, unless somebody may be waiting for the slot. */
   reportsMs: 25,
   /** Jobs that may wait in one pool: at 1 KiB each, an eighth of an object's 128 MiB. */

@@ -35,10 +35,13 @@ export const PARAMETERS = {
   allotmentPayeeShareBasisPoints: row(2_000, 1, 10_000, "§3"),
   dedicatedMaxRateBasisPoints: row(15_000, 10_000, 100_000, "§3"),
 
+  newcomerJobs: row(50, 0, 1_000_000, "§4"),
+
   starterMillicredits: row(1_200_000, 0, 1_000_000_000, "§6"),
   starterExpiryMs: row(30 * DAY_MS, DAY_MS, 3_650 * DAY_MS, "§6"),
   starterHistoryMs: row(30 * DAY_MS, 0, 3_650 * DAY_MS, "§6"),
   starterDailyMillicredits: row(1_200_000_000, 0, 1_000_000_000_000, "§6"),
+  declinesBasisPoints: row(1_000, 1, 10_000, "§6"),
   minimumBalanceMillicredits: row(5_000, 0, 1_000_000_000, "§6"),
   minimumCompletionTokens: row(256, 1, 1_000_000, "§6"),
   transferLeastMillicredits: row(1_000, 1, 1_000_000_000, "§6"),
@@ -56,6 +59,10 @@ export const PARAMETERS = {
   queueLimitMs: row(60_000, 100, 600_000, "§8"),
   promptTokenUnits: row(1, 0, 100, "§8"),
   completionTokenUnits: row(2, 0, 100, "§8"),
+
+  reliabilityHalfLifeJobs: row(200, 1, 100_000, "§9"),
+  quarantineReliabilityBasisPoints: row(2_000, 0, 5_000, "§9"),
+  explorationBasisPoints: row(500, 0, 10_000, "§9"),
 
   serviceLevelMs: row(2_000, 1, 600_000, "§10"),
   serviceLevelJobs: row(20, 1, 1_000_000, "§10"),

@@ -1,8 +1,11 @@
-/** Which daemon serves a job at a fixed price (economics.md §§3, 9). Scores and draws come with the market's routing. */
+/** Which daemon serves a job at a fixed price (economics.md §§3, 9). */
 
 import { type Refusal, refuse } from "../errors.ts";
 import { LANE_TABLE, WHOLE } from "../lanes.ts";
+import type { Parameters } from "../parameters.ts";
 import { floorPerThousand, isFloorWithin, perThousand } from "../pricing.ts";
+import type { Random } from "../random.ts";
+import { chooseByWeight } from "../routing/choose-by-weight.ts";
 import { type BasisPoints, formatUsd, mulDivFloor, type NanoUsd } from "../units.ts";
 import type { Daemon } from "./daemon.ts";
 import type { WaitingJob } from "./waiting-job.ts";
@@ -15,6 +18,7 @@ export function obstacle(
   | "own"
   | "not_member"
   | "draining"
+  | "quarantined"
   | "failed_before"
   | "not_chosen"
   | "quantization"
@@ -26,6 +30,7 @@ export function obstacle(
   if (daemon.provider === job.account) return "own";
   if (job.network !== null && !daemon.networks.includes(job.network)) return "not_member";
   if (daemon.draining) return "draining";
+  if (daemon.standing.quarantined) return "quarantined";
   if (job.excluded.includes(daemon.daemon)) return "failed_before";
   const names = [daemon.daemon, daemon.provider] as string[];
   if (job.only !== null && !names.some((name) => job.only?.includes(name))) return "not_chosen";
@@ -54,23 +59,42 @@ export function couldServe(daemon: Daemon, job: WaitingJob): boolean {
   return obstacle(daemon, job) === null;
 }
 
+/** What a choice is made by, beside the job: the pool's, and chance. */
+export interface Choosing {
+  readonly parameters: Parameters;
+  /** The pool's median of tokens a second. */
+  readonly medianSpeed: number;
+  readonly random: Random;
+}
+
 /**
- * Of the free daemons that can serve a job: one that has the model in memory, the least busy one, the one idle longest.
- * `all` are the pool's, of whom a payee's part is reckoned.
+ * Draws one of the free daemons that can serve a job, by weight: those that have the model in memory first. `all` are the
+ * pool's, of whom a payee's part is reckoned.
  */
 export function chooseDaemon(
   free: readonly Daemon[],
   all: Iterable<Daemon>,
   job: WaitingJob,
-  leastShare: BasisPoints,
+  { parameters, medianSpeed, random }: Choosing,
 ): Daemon | null {
-  const capped = payeesAtCap(all, job, leastShare);
-  let best: Daemon | null = null;
-  for (const daemon of free) {
-    if (capped.has(daemon.provider) || !couldServe(daemon, job)) continue;
-    if (best === null || isBetter(daemon, best)) best = daemon;
-  }
-  return best;
+  const capped = payeesAtCap(all, job, parameters.allotmentPayeeShareBasisPoints as BasisPoints);
+  const isEligible = (daemon: Daemon): boolean => !capped.has(daemon.provider) && couldServe(daemon, job);
+  const exploration = parameters.explorationBasisPoints / WHOLE;
+  const isEffective = LANE_TABLE[job.flow.lane].price === "effective";
+  return chooseByWeight(free, isEligible, medianSpeed, random, {
+    exploration,
+    ...(isEffective ? { factor: (daemon: Daemon) => cheapness(daemon, job) } : {}),
+  });
+}
+
+/** catalog / effective price of a job's estimate: 1 where a daemon's power is within the catalog's rate. */
+function cheapness({ floor }: Daemon, { rate, estimate }: WaitingJob): number {
+  const catalog = (rate.completion * estimate.completion + rate.prompt * estimate.prompt) / rate.per;
+  const seconds =
+    (1_000 * estimate.completion) / floor.decode_millitokens_per_second +
+    (1_000 * estimate.prompt) / floor.prefill_millitokens_per_second;
+  const power = ((seconds * floor.watts) / 3_600_000) * floor.nano_usd_per_kwh * 1.2;
+  return power > catalog ? catalog / power : 1;
 }
 
 /**
@@ -84,15 +108,6 @@ function payeesAtCap(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: Bas
   const share = mulDivFloor(allotment.granted, leastShare, WHOLE);
   const cap = Math.max(share, Math.ceil(allotment.granted / Math.max(1, eligible.size)));
   return new Set(allotment.paid.filter(([, earned]) => earned >= cap).map(([payee]) => payee));
-}
-
-function isBetter(a: Daemon, b: Daemon): boolean {
-  if (a.loaded !== b.loaded) return a.loaded;
-  // a.running / a.slots < b.running / b.slots, without the division.
-  const load = a.running.size * b.slots - b.running.size * a.slots;
-  if (load !== 0) return load < 0;
-  if (a.idleSince !== b.idleSince) return a.idleSince < b.idleSince;
-  return a.daemon < b.daemon;
 }
 
 /** The refusal of a job that no daemon of the pool can serve, by the nearest miss. */

@@ -2,6 +2,7 @@
 
 import type { AccountId, DaemonId, JobId, NetworkId } from "../ids.ts";
 import type { ElectricityFloor, Quantization } from "../pricing.ts";
+import type { Standing } from "../routing/standing.ts";
 
 /** What a daemon offers to one pool. */
 export interface DaemonOffer {
@@ -28,12 +29,21 @@ export interface DaemonOffer {
 
 export interface Daemon extends DaemonOffer {
   elsewhere: number;
+  /** What it has shown of itself; changes while it serves. */
+  standing: Standing;
+  /** What it pays for power, by the speeds that are measured once there are some. */
+  floor: ElectricityFloor;
   readonly running: Set<JobId>;
   /** When its last job ended, or when it came; milliseconds since 1970. */
   idleSince: number;
 }
 
+/** What bounds the jobs that a daemon can take. */
+export type Room = Pick<Daemon, "slots" | "sharedSlots" | "elsewhere"> & {
+  readonly running: { readonly size: number };
+};
+
 /** The jobs that a daemon can take beside those that it has. */
-export function roomOf({ slots, sharedSlots, elsewhere, running }: Daemon): number {
+export function roomOf({ slots, sharedSlots, elsewhere, running }: Room): number {
   return Math.max(0, Math.min(slots, sharedSlots - elsewhere) - running.size);
 }

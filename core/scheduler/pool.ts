@@ -9,7 +9,11 @@ import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import type { Terms, Tokens } from "../pricing.ts";
-import type { BasisPoints } from "../units.ts";
+import type { Random } from "../random.ts";
+import type { Effect } from "../routing/ending.ts";
+import type { ProbeResult } from "../routing/quarantine.ts";
+import { isLike, type SpeedSample } from "../routing/speed.ts";
+import type { Standings } from "../routing/standings.ts";
 import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
@@ -31,6 +35,12 @@ export interface RunningLease {
   readonly account: AccountId;
 }
 
+/** What a job showed of its daemon. */
+export interface Shown {
+  readonly effect: Effect;
+  readonly speed: SpeedSample | null;
+}
+
 export interface Dispatch {
   readonly job: WaitingJob;
   readonly daemon: Daemon;
@@ -45,6 +55,8 @@ export interface Rejection {
 
 export class Pool {
   readonly #parameters: Parameters;
+  readonly #standings: Standings;
+  readonly #random: Random;
   readonly #queue: FairQueue<WaitingJob>;
   readonly #supply = new Supply();
   readonly #leases = new Leases();
@@ -56,8 +68,10 @@ export class Pool {
   /** Whether daemons have come, gone or changed since it was looked whether every job has one that could serve it. */
   #supplyChanged = false;
 
-  constructor(parameters: Parameters) {
+  constructor(parameters: Parameters, standings: Standings, random: Random) {
     this.#parameters = parameters;
+    this.#standings = standings;
+    this.#random = random;
     this.#queue = new FairQueue(parameters, {
       needsOf: (job) => needsOf(job, this.#vocabulary),
       unitsOf: (job) => this.#units(job.estimate),
@@ -66,6 +80,11 @@ export class Pool {
 
   get waiting(): number {
     return this.#queue.size;
+  }
+
+  /** Whether no job waits here, and none runs. */
+  get isIdle(): boolean {
+    return this.waiting === 0 && this.#supply.running === 0;
   }
 
   get daemons(): ReadonlyMap<DaemonId, Daemon> {
@@ -81,7 +100,9 @@ export class Pool {
   /** Adds a daemon, or takes over what changed in its offer. The jobs that it runs keep their slots. */
   register(offer: DaemonOffer, now: number): void {
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
-    this.#supply.put(offer, running, now);
+    this.#standings.meet(offer.daemon, offer.provider);
+    const floor = this.#standings.floor(offer.daemon, offer);
+    this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
     this.#changed();
   }
 
@@ -157,10 +178,10 @@ export class Pool {
   /** Gives free slots to waiting jobs in fair order until one of both runs out. A job that nobody free can serve is passed over. */
   dispatch(now: number, nextFence: () => number): Dispatch[] {
     const dispatches: Dispatch[] = [];
-    const leastShare = this.#parameters.allotmentPayeeShareBasisPoints as BasisPoints;
-    const { free, daemons } = this.#supply;
+    const { free, daemons, medianSpeed } = this.#supply;
+    const choosing = { parameters: this.#parameters, medianSpeed, random: this.#random };
     while (free.length > 0) {
-      const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, leastShare));
+      const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, choosing));
       if (next === null) break;
       dispatches.push(this.#grant(next.job, next.match, now, nextFence()));
     }
@@ -219,9 +240,43 @@ export class Pool {
     });
   }
 
-  /** A relay says that a job ended: its slot is free, and the estimate gives way to what was used. */
-  ended(job: JobId, fence: number, tokens: Tokens | null, now: number): void {
-    if (this.#leases.get(job)?.fence === fence) this.#endLease(job, tokens, now);
+  /**
+   * A relay says that a job ended: its slot is free, the estimate gives way to what was used, and its daemon stands by what
+   * it has shown. `shown` is null where nobody can say what that is.
+   */
+  ended(job: JobId, fence: number, tokens: Tokens | null, now: number, shown: Shown | null = null): void {
+    const lease = this.#leases.get(job);
+    if (lease?.fence !== fence) return;
+    if (shown !== null) {
+      this.#standings.ended(lease.daemon, shown.effect, shown.speed, now);
+      this.#restand(lease.daemon);
+    }
+    this.#endLease(job, tokens, now);
+  }
+
+  /** A probe of a daemon in quarantine has shown something. */
+  probed(daemon: DaemonId, result: ProbeResult, now: number): void {
+    this.#standings.probed(daemon, result, now);
+    this.#restand(daemon);
+  }
+
+  /** Takes over what a daemon has shown of itself, and of its owner. */
+  #restand(id: DaemonId): void {
+    const daemon = this.daemons.get(id);
+    if (daemon === undefined) return;
+    const before = daemon.standing;
+    const standing = this.#standings.standing(id, daemon);
+    this.#supply.stands(daemon, standing);
+    const floor = this.#standings.floor(id, daemon);
+    const isOther = !isLike(floor, daemon.floor);
+    if (isOther) daemon.floor = floor;
+    // Who waits may have nobody any more, or somebody again.
+    if (isOther || standing.quarantined !== before.quarantined) this.#changed();
+    if (standing.newcomer === before.newcomer) return;
+    for (const other of this.daemons.values()) {
+      if (other.provider === daemon.provider && other.standing.newcomer !== standing.newcomer)
+        this.#restand(other.daemon);
+    }
   }
 
   #endLease(job: JobId, tokens: Tokens | null, now: number): void {

@@ -1,6 +1,8 @@
 /** The daemons of a pool: who is there, who has a free slot, and how many there are of both. */
 
 import type { DaemonId, JobId } from "../ids.ts";
+import { Median } from "../routing/median.ts";
+import type { Standing } from "../routing/standing.ts";
 import { type Daemon, type DaemonOffer, roomOf } from "./daemon.ts";
 
 export class Supply {
@@ -10,6 +12,7 @@ export class Supply {
   readonly #places = new Map<DaemonId, number>();
   /** How many daemons an account has here. */
   readonly #providers = new Map<string, number>();
+  readonly #speeds = new Median();
   #slots = 0;
   #running = 0;
 
@@ -32,6 +35,11 @@ export class Supply {
     return this.#running;
   }
 
+  /** The median of the tokens a second of the daemons that take jobs. */
+  get medianSpeed(): number {
+    return this.#speeds.value;
+  }
+
   /** Accounts that provide here. */
   get providers(): ReadonlySet<string> {
     return new Set(this.#providers.keys());
@@ -43,16 +51,22 @@ export class Supply {
   }
 
   /** Adds a daemon, or takes over what changed in its offer. */
-  put(offer: DaemonOffer, running: ReadonlySet<JobId>, now: number): Daemon {
+  put(offer: DaemonOffer, standing: Standing, running: ReadonlySet<JobId>, now: number): Daemon {
     const idleSince = this.#daemons.get(offer.daemon)?.idleSince ?? now;
     this.remove(offer.daemon);
-    const daemon = { ...offer, running: new Set(running), idleSince };
+    const daemon = { ...offer, standing, running: new Set(running), idleSince };
     this.#daemons.set(daemon.daemon, daemon);
     this.#providers.set(daemon.provider, (this.#providers.get(daemon.provider) ?? 0) + 1);
-    if (!daemon.draining) this.#slots += daemon.slots;
     this.#running += daemon.running.size;
-    this.#place(daemon);
+    this.#count(daemon);
     return daemon;
+  }
+
+  /** A daemon has shown something new of itself. */
+  stands(daemon: Daemon, standing: Standing): void {
+    this.#discount(daemon);
+    daemon.standing = standing;
+    this.#count(daemon);
   }
 
   remove(id: DaemonId): void {
@@ -62,9 +76,22 @@ export class Supply {
     const left = (this.#providers.get(daemon.provider) ?? 1) - 1;
     if (left === 0) this.#providers.delete(daemon.provider);
     else this.#providers.set(daemon.provider, left);
-    if (!daemon.draining) this.#slots -= daemon.slots;
     this.#running -= daemon.running.size;
+    this.#discount(daemon);
     this.#displace(daemon);
+  }
+
+  #count(daemon: Daemon): void {
+    this.#place(daemon);
+    if (!takesJobs(daemon)) return;
+    this.#slots += daemon.slots;
+    this.#speeds.add(daemon.standing.tokensPerSecond);
+  }
+
+  #discount(daemon: Daemon): void {
+    if (!takesJobs(daemon)) return;
+    this.#slots -= daemon.slots;
+    this.#speeds.remove(daemon.standing.tokensPerSecond);
   }
 
   /** A daemon has a job more. */
@@ -95,7 +122,7 @@ export class Supply {
   }
 
   #place(daemon: Daemon): void {
-    const isFree = !daemon.draining && roomOf(daemon) > 0;
+    const isFree = takesJobs(daemon) && roomOf(daemon) > 0;
     if (!isFree) this.#displace(daemon);
     else if (!this.#places.has(daemon.daemon)) {
       this.#places.set(daemon.daemon, this.#free.length);
@@ -112,4 +139,8 @@ export class Supply {
     this.#free[place] = last;
     this.#places.set(last.daemon, place);
   }
+}
+
+function takesJobs({ draining, standing }: Daemon): boolean {
+  return !draining && !standing.quarantined;
 }

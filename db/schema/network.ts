@@ -1,7 +1,7 @@
 /** What the network knows: the catalog, the daemons that are enrolled, and accounts. */
 
 import { sql } from "drizzle-orm";
-import { check, index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { check, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { AccountId, Pseudonym } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
 import type { Quantization } from "../../core/pricing.ts";
@@ -31,6 +31,25 @@ export const models = sqliteTable(
     check("models_rates_json", sql`${table.rates} IS NULL OR json_valid(${table.rates})`),
     check("models_lanes_json", sql`json_valid(${table.lanes})`),
     check("models_parameters", sql`${table.parameters_in_millions} > 0`),
+  ],
+);
+
+/** Requests with known answers, by model and the hash of the request. WITHOUT ROWID. */
+export const probes = sqliteTable(
+  "probes",
+  {
+    model: text().notNull(),
+    id: text().notNull(),
+    /** As daemons are given it. */
+    request: text({ mode: "json" }).$type<Record<string, unknown>>().notNull(),
+    /** Texts that a right answer begins with. */
+    answers: text({ mode: "json" }).$type<string[]>().notNull(),
+    created_at: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.model, table.id] }),
+    check("probes_request_json", sql`json_valid(${table.request})`),
+    check("probes_answers_json", sql`json_array_length(${table.answers}) > 0`),
   ],
 );
 

@@ -4,6 +4,7 @@
  */
 
 import type { Refusal } from "../../core/errors.ts";
+import { RELAY_RESULT, type RelayRefusal } from "../../protocol/internal/job.ts";
 import type { StructuredDelta, Usage } from "../../protocol/openai/chat.ts";
 
 export interface AnswerSink {
@@ -21,4 +22,9 @@ export interface AnswerSink {
   abort(): void;
   /** Bytes that the consumer has not taken yet. */
   readonly pendingBytes: number;
+}
+
+/** What a gateway is answered with instead of a stream. */
+export function refusedJob(refusal: RelayRefusal): Response {
+  return Response.json(refusal, { status: 409, headers: { [RELAY_RESULT]: "refused" } });
 }

@@ -326,6 +326,12 @@ export class Connections {
     });
   }
 
+  /** What a daemon that is connected offers for a model, or null. */
+  registrationOf(daemon: DaemonId, model: string): Registration | null {
+    const session = this.#current(daemon);
+    return session === null ? null : (this.registrations(session).get(model) ?? null);
+  }
+
   /** The sessions of all daemons that were admitted. */
   ready(): Session[] {
     return this.#host.ctx

@@ -4,6 +4,9 @@ import { type ErrorCode, type Refusal, refuse } from "../../core/errors.ts";
 import { HOLD_END_MARGIN_MS } from "../../core/limits.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import type { Parameters } from "../../core/parameters.ts";
+import type { Tokens } from "../../core/pricing.ts";
+import type { ClaimCheck } from "../../core/receipt/checks.ts";
+import type { Ending } from "../../core/routing/ending.ts";
 import type { Done } from "../../protocol/daemon/messages.ts";
 import type { RelayJob } from "../../protocol/internal/job.ts";
 
@@ -28,6 +31,21 @@ export function failureOf(outcome: Outcome, firstTokenAt: number | null): ErrorC
 export function outcomeOf(cut: Cut | null): Outcome {
   if (cut === null) return "completed";
   return cut === "bound" ? "timed_out" : "cancelled";
+}
+
+/** What a settled job was for its daemon's score, by the claim that came and what was billed of it. */
+export function endingOf(
+  outcome: Outcome,
+  firstTokenAt: number | null,
+  done: Done | null,
+  failed: ClaimCheck | null,
+  billed: Tokens,
+): Ending {
+  if (failed !== null) return "unverified";
+  if (outcome === "failed" || outcome === "cancelled") return outcome;
+  if (outcome === "timed_out") return firstTokenAt === null ? "timed_out" : "cut";
+  if (outcome !== "completed") return "unjudged";
+  return done !== null && done.usage.completion > billed.completion ? "overclaimed" : "completed";
 }
 
 /** Why each choice ended; what was cut, or ended by its deadline, ended by length. */

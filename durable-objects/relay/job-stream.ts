@@ -7,33 +7,40 @@ import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
 import { hexToBytes } from "../../core/receipt/canonical.ts";
 import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { ResponseDigest } from "../../core/receipt/digest.ts";
+import { type Ending, effectOf } from "../../core/routing/ending.ts";
+import type { SpeedSample } from "../../core/routing/speed.ts";
 import type { Frame } from "../../protocol/daemon/frames.ts";
 import type { Done, RelayMessage } from "../../protocol/daemon/messages.ts";
 import type { PostResult } from "../../protocol/internal/account.ts";
-import { RELAY_RESULT, type RelayJob, type RelayRefusal } from "../../protocol/internal/job.ts";
+import type { RelayJob } from "../../protocol/internal/job.ts";
 import type { JobReport } from "../../protocol/internal/pool.ts";
 import { structuredDelta } from "../../protocol/openai/chat.ts";
 import type { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
-import type { AnswerSink } from "./answer.ts";
+import { type AnswerSink, refusedJob } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
-import { CAUSED_BY_REQUEST, type Cut, deadlineOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
+import { CAUSED_BY_REQUEST, type Cut, deadlineOf, endingOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
+import { Pace } from "./pace.ts";
 import { factsOf, failedCheck, type Observed, usageOf } from "./settlement.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
 
-/** What a stream needs of its relay. */
-export interface StreamHost {
+/** What a stream needs of its relay, whatever it is for. */
+export interface StreamBase {
   readonly network: string;
   readonly parameters: Parameters;
   readonly dueTimes: DueTimes;
   send(message: RelayMessage): void;
+  /** The stream is over and may be forgotten. */
+  ended(): void;
+}
+
+/** What a stream needs for its job. */
+export interface StreamHost extends StreamBase {
   post(facts: JobFacts): Promise<PostResult>;
   void(reason: string): Promise<void>;
   /** A posted receipt: signed, queued, and acknowledged to the daemon once the queue has it. */
   publish(text: string, body: ReceiptBody): Promise<void>;
   report(report: JobReport): void;
-  /** The stream is over and may be forgotten. */
-  ended(): void;
 }
 
 type Stage = "offered" | "running" | "cancelling" | "settling" | "ended";
@@ -59,7 +66,10 @@ export class JobStream {
   #stageAt: number;
   #acceptedAt = 0;
   #cut: Cut | null = null;
-  #firstTokenAt: number | null = null;
+  readonly #pace = new Pace();
+  /** What it has been for the daemon's score so far. */
+  #ending: Ending = "unjudged";
+  #speed: SpeedSample | null = null;
   #framed = 0;
   #relayedBytes = 0;
   #lastWriteAt: number;
@@ -95,6 +105,10 @@ export class JobStream {
     return this.#deadline - LIMITS.daemonDeadlineMarginMs;
   }
 
+  get #firstTokenAt(): number | null {
+    return this.#pace.firstTokenAt;
+  }
+
   get isSettling(): boolean {
     return this.#stage === "settling";
   }
@@ -121,7 +135,8 @@ export class JobStream {
       const text = decoder.decode(payload);
       const delta = kind === 1 ? structuredDelta.parse(JSON.parse(text)) : null;
       if (this.#stage !== "running") return;
-      this.#begin();
+      if (this.#firstTokenAt === null) this.#answer.begin();
+      this.#pace.frame(tokens, Date.now());
       this.#framed += tokens;
       this.#relayedBytes += payload.length;
       if (delta === null) this.#answer.text(choice, text);
@@ -143,16 +158,15 @@ export class JobStream {
     return !this.job.stream && this.#relayedBytes > LIMITS.collectedAnswerBytes;
   }
 
-  #begin(): void {
-    if (this.#firstTokenAt !== null) return;
-    this.#firstTokenAt = Date.now();
-    this.#answer.begin();
-  }
-
   #pause(): void {
     if (this.#pausedAt !== null) return;
     this.#pausedAt = Date.now();
     this.#host.send({ type: "pause", stream: this.id });
+  }
+
+  /** Whether it had to wait for its consumer, which says nothing of its daemon. */
+  get #wasPaused(): boolean {
+    return this.#pausedAt !== null || this.#pausedMs > 0;
   }
 
   #drained(): void {
@@ -213,6 +227,7 @@ export class JobStream {
   #run(work: Promise<void>): void {
     work.catch((error: unknown) => {
       emitError("settlement_gave_up", error, { job: this.job.job });
+      this.#ending = "unjudged";
       this.#close(refuse("internal_error"), "failed", null);
     });
   }
@@ -229,7 +244,10 @@ export class JobStream {
   async #settle(outcome: Outcome, done: Done | null, failed: ClaimCheck | null = null): Promise<void> {
     this.#enter("settling");
     const facts = factsOf(this.#host.network, this.job, outcome, done, failed, this.#observed(), Date.now());
+    const ending = endingOf(outcome, this.#firstTokenAt, done, failed, facts.usage);
     const result = await this.#host.post(facts);
+    // A claim that fails a check does so also where the hold is over.
+    if (failed !== null) this.#ending = ending;
     if (result.type === "refused") {
       this.#host.send({ type: "refused", job: this.job.job, reason: result.reason });
       return this.#close(refuse("job_expired"), "failed", null);
@@ -240,6 +258,8 @@ export class JobStream {
       this.#host.send({ type: "refused", job: this.job.job, reason: "superseded" });
       return this.#close(refuse("provider_failed"), "failed", null);
     }
+    if (body.outcome === outcome) this.#ending = ending;
+    if (ending === "completed" && !this.#wasPaused) this.#speed = this.#pace.speed(facts.usage, this.#acceptedAt);
     const failure = failureOf(body.outcome, this.#firstTokenAt);
     if (failure === undefined) {
       if (this.#firstTokenAt === null) this.#answer.begin();
@@ -258,12 +278,14 @@ export class JobStream {
   /** Ends the hold without a charge. */
   async #release(reason: string, result: "cancelled" | "failed"): Promise<void> {
     this.#enter("settling");
+    this.#ending = "cancelled";
     await this.#host.void(reason);
     this.#close(refuse(this.#cut === "bound" ? "stream_interrupted" : "cancelled"), result, null);
   }
 
   /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
   #leave(result: "declined" | "failed", refusal: Refusal, move: boolean): void {
+    this.#ending = result === "declined" ? result : move ? "failed_unstarted" : "refused";
     this.#refuse(refusal, move, false);
     this.#end(result, null);
   }
@@ -281,15 +303,15 @@ export class JobStream {
 
   #refuse(refusal: Refusal, move: boolean, resolved: boolean): void {
     // Once a response was delivered this changes nothing.
-    const answer: RelayRefusal = { refusal, move, resolved };
-    this.#deliver(Response.json(answer, { status: 409, headers: { [RELAY_RESULT]: "refused" } }));
+    this.#deliver(refusedJob({ refusal, move, resolved }));
   }
 
   #end(result: "served" | "cancelled" | "declined" | "failed", tokens: Tokens | null): void {
     if (this.#stage === "ended") return;
     this.#enter("ended");
-    const { job, grant } = this.job;
-    this.#host.report({ type: "ended", job, fence: grant.fence, result, tokens });
+    const { job, grant, lane } = this.job;
+    const effect = effectOf(this.#ending, lane);
+    this.#host.report({ type: "ended", job, fence: grant.fence, result, tokens, effect, speed: this.#speed });
     this.#host.ended();
   }
 

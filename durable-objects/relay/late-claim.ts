@@ -7,15 +7,17 @@ import type { JobId } from "../../core/ids.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
 import type { TicketContent } from "../../protocol/internal/job.ts";
+import { holderOf } from "../shared/holder.ts";
+import { retrying } from "../shared/retry.ts";
 import { openTicket } from "./tickets.ts";
 
+/** What a daemon is told of the claim of a probe: as of any job whose hold was released. */
+export const PROBE_ENDED: VoidResult["type"] = "voided";
+
 export interface LateClaimHost {
-  readonly env: { readonly EDGE_KEY: string };
+  readonly env: Pick<Env, "ACCOUNT" | "ACCOUNT_SLICE" | "EDGE_KEY">;
   /** Whether no later attempt at the job is known, here or to its pool. */
   isCurrent(ticket: TicketContent): Promise<boolean>;
-  void(ticket: TicketContent, reason: string): Promise<VoidResult>;
-  /** The receipt that the job's account has of it, or null. */
-  receipt(ticket: TicketContent): Promise<string | null>;
 }
 
 export type LateClaimResult =
@@ -35,9 +37,16 @@ export async function answerLateJob(host: LateClaimHost, daemon: string, late: L
   if (ticket === null || ticket.job !== late.job || ticket.daemon !== daemon) {
     return { type: "refused", reason: "invalid_ticket" };
   }
+  // A probe had no hold. To the daemon it is a job whose consumer has gone.
+  if (ticket.probe === true) return { type: "refused", reason: PROBE_ENDED };
   // A later attempt may wait for a daemon although this one was posted: its relay was lost before it could say so.
-  if (!(await host.isCurrent(ticket))) return answerFor(ticket, await host.receipt(ticket), "superseded");
-  const result = await host.void(ticket, "relay_lost");
+  const { account, job, fence } = ticket;
+  const holder = () => holderOf(host.env, account, job);
+  if (!(await host.isCurrent(ticket))) {
+    const receipt = await retrying<string | null>(async () => await holder().receipt(job));
+    return answerFor(ticket, receipt, "superseded");
+  }
+  const result = await retrying<VoidResult>(async () => await holder().void(job, "relay_lost", fence));
   return answerFor(ticket, result.type === "already_posted" ? result.body : null, result.type);
 }
 

@@ -3,35 +3,35 @@ import { refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
-import type { ReceiptBody } from "../../core/receipt/body.ts";
+import type { ProbeResult } from "../../core/routing/quarantine.ts";
 import { decodeFrame } from "../../protocol/daemon/frames.ts";
-import {
-  type DaemonMessage,
-  type Done,
-  type Failed,
-  type Notice,
-  PING,
-  PONG,
-  type RelayMessage,
-} from "../../protocol/daemon/messages.ts";
+import { type DaemonMessage, type Done, type Failed, type Notice, PING, PONG } from "../../protocol/daemon/messages.ts";
 import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import type { RelayJob, TicketContent } from "../../protocol/internal/job.ts";
 import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
-import type { Audience, ConnectedDaemon, RelayRpc, Roster, RunningJob } from "../../protocol/internal/pool.ts";
+import type {
+  Audience,
+  ConnectedDaemon,
+  ProbeOrder,
+  RelayRpc,
+  Roster,
+  RunningJob,
+} from "../../protocol/internal/pool.ts";
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
 import { schedulerStub } from "../shared/places.ts";
-import { signReceipt } from "../shared/receipt-queue.ts";
-import { persisting, retrying } from "../shared/retry.ts";
+import { persisting } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
 import { ended, refusal } from "./given-back.ts";
-import { JobStream, type StreamHost } from "./job-stream.ts";
+import { jobMessage } from "./job-message.ts";
+import { JobStream, type StreamBase, type StreamHost } from "./job-stream.ts";
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage, textOf } from "./messages.ts";
-import { Outbox, type Outgoing } from "./outbox.ts";
+import { probeHost, runProbe } from "./probe.ts";
+import { Publishing } from "./publishing.ts";
 import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
 import { SlotShares } from "./slot-shares.ts";
@@ -44,6 +44,8 @@ const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` 
 interface LiveStream {
   readonly stream: JobStream;
   readonly socket: WebSocket;
+  /** Whether it is a user's job, and no probe. */
+  readonly counts: boolean;
 }
 
 /**
@@ -57,7 +59,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   readonly #shares: SlotShares;
   readonly #streams = new Map<number, LiveStream>();
   readonly #byJob = new Map<JobId, JobStream>();
-  readonly #outbox: Outbox;
+  readonly #receipts: Publishing;
   readonly #reports: Reports;
   readonly #dueTimes = new DueTimes();
   /** Streams of an earlier life of this relay must never be taken for new ones, so numbers start anywhere. */
@@ -66,7 +68,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#parameters = parametersOf(env);
-    this.#outbox = new Outbox(env.RECEIPTS, (sent) => this.#settled(sent));
+    this.#receipts = new Publishing(env, (daemon, messages) => {
+      const socket = this.#connections.socketOf(daemon);
+      if (socket !== null) sendAll(socket, messages);
+    });
     this.#reports = new Reports((model, reports) => this.#scheduler(model).report(this.#name, reports));
     this.#connections = new Connections({
       ctx,
@@ -126,7 +131,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       this.#reports.add(job.model, ended(job, "busy"), true);
       return refusal("provider_failed", "The provider has no slot left.", true, true);
     }
-    const stream = this.#start(job, ticket, socket);
+    const stream = this.#start(job, ticket, socket, (id) => this.#hostOf(job, id, socket));
     const gone = (): void => stream.cancel();
     request.signal.addEventListener("abort", gone, { once: true });
     if (request.signal.aborted) gone();
@@ -139,32 +144,26 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     await gone.catch((error: unknown) => emitError("unregister_failed", error, { job }));
   }
 
-  #ticketOf({ job, account, grant, model, hold, salt }: RelayJob): Promise<string> {
+  #ticketOf({ job, account, grant, model, hold, salt }: RelayJob, probe?: true): Promise<string> {
     const { daemon, fence, terms } = grant;
-    return sealTicket(this.env, { job, account, daemon, fence, model, terms, salt, expiry: hold.expiresAt });
+    const content = { job, account, daemon, fence, model, terms, salt, expiry: hold.expiresAt };
+    return sealTicket(this.env, probe === undefined ? content : { ...content, probe });
   }
 
-  #start(job: RelayJob, ticket: string, socket: WebSocket): JobStream {
-    const { grant, salt } = job;
+  #start(
+    job: RelayJob,
+    ticket: string,
+    socket: WebSocket,
+    hostOf: (id: number) => StreamHost,
+    counts = true,
+  ): JobStream {
     const id = this.#nextStream;
     this.#nextStream = (this.#nextStream + 1) >>> 0;
-    const stream = new JobStream(job, id, this.#hostOf(job, id, socket), Date.now());
-    this.#streams.set(id, { stream, socket });
+    const stream = new JobStream(job, id, hostOf(id), Date.now());
+    this.#streams.set(id, { stream, socket, counts });
     this.#byJob.set(job.job, stream);
-    this.#shares.started(grant.daemon, job.model);
-    send(socket, {
-      type: "job",
-      stream: id,
-      job: job.job,
-      fence: grant.fence,
-      lane: job.lane,
-      model: job.model,
-      ticket,
-      salt,
-      request_digest: job.requestDigest,
-      deadline: stream.deadline,
-      request: job.request,
-    });
+    this.#shares.started(job.grant.daemon, job.model);
+    send(socket, jobMessage(job, stream, ticket));
     return stream;
   }
 
@@ -174,21 +173,44 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     const failed = (error: unknown): void => emitError("settlement_failed", error, { job: job.job });
     const insist = <T>(call: () => Promise<T>): Promise<T> => persisting(job.hold.expiresAt, call, failed);
     return {
-      network: this.env.TOLLMILL_NETWORK,
-      parameters: this.#parameters,
-      dueTimes: this.#dueTimes,
-      send: (message) => send(socket, message),
+      ...this.#baseOf(job, id, socket),
       post: (facts) => insist<PostResult>(async () => await account().post(facts)),
       void: async (reason) => {
         await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
       },
-      publish: (text, body) => this.#publish(text, body),
+      publish: (text, body) => this.#receipts.publish(text, body),
       report: (report) => this.#reports.add(job.model, report, report.type === "ended" && this.#isFull(job)),
+    };
+  }
+
+  /** What every stream needs, a probe's too. */
+  #baseOf(job: RelayJob, id: number, socket: WebSocket): StreamBase {
+    return {
+      network: this.env.TOLLMILL_NETWORK,
+      parameters: this.#parameters,
+      dueTimes: this.#dueTimes,
+      send: (message) => send(socket, message),
       ended: () => {
         if (this.#streams.delete(id)) this.#shares.ended(job.grant.daemon, job.model);
         if (this.#byJob.get(job.job)?.id === id) this.#byJob.delete(job.job);
       },
     };
+  }
+
+  async probe(order: ProbeOrder): Promise<ProbeResult> {
+    const { daemon, model } = order;
+    return await runProbe(order, {
+      db: this.env.DB,
+      parameters: this.#parameters,
+      registration: () => this.#connections.registrationOf(daemon, model),
+      ticketOf: (job) => this.#ticketOf(job, true),
+      start: (job, ticket, ended) => {
+        const socket = this.#connections.socketOf(daemon);
+        if (socket === null) return null;
+        const hostOf = (id: number) => probeHost(this.#baseOf(job, id, socket), ended);
+        return this.#start(job, ticket, socket, hostOf, false);
+      },
+    });
   }
 
   /** Whether a job's daemon has no slot left beside it: then somebody may wait for this one. */
@@ -199,25 +221,6 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       if (free <= 0) return true;
     }
     return false;
-  }
-
-  /** Signs a posted receipt and queues it; the daemon hears of it only once the queue has it. */
-  async #publish(text: string, { job, seq, outcome, daemon }: ReceiptBody): Promise<void> {
-    this.#outbox.add({ receipt: await signReceipt(this.env, text), daemon, job, seq, outcome });
-  }
-
-  /** Tells each daemon in one message which of its claims are settled. */
-  #settled(sent: readonly Outgoing[]): void {
-    const messages = new Map<DaemonId, RelayMessage[]>();
-    for (const { daemon, job, seq, outcome } of sent) {
-      const own = messages.get(daemon) ?? [];
-      own.push({ type: "settled", job, receipt: { seq, outcome } });
-      messages.set(daemon, own);
-    }
-    for (const [daemon, own] of messages) {
-      const socket = this.#connections.socketOf(daemon);
-      if (socket !== null) sendAll(socket, own);
-    }
   }
 
   override async webSocketMessage(socket: WebSocket, raw: string | ArrayBuffer): Promise<void> {
@@ -314,7 +317,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     // A stream that has ended without its claim: only the ticket tells whose it was.
     if (ticket === undefined) return send(socket, { type: "resend", job });
     const result = await this.#answerLate(session, { job, ticket });
-    if (result.type === "posted") await this.#publish(result.text, result.body);
+    if (result.type === "posted") await this.#receipts.publish(result.text, result.body);
     else send(socket, { type: "refused", job: done.job, reason: result.reason });
   }
 
@@ -325,16 +328,9 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   #answerLate(session: Session, late: LateJob): Promise<LateClaimResult> {
-    const host = {
-      env: this.env,
-      isCurrent: async ({ job, fence, model }: TicketContent) =>
-        !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence)),
-      void: ({ account, job, fence }: TicketContent, reason: string) =>
-        retrying<VoidResult>(async () => await holderOf(this.env, account, job).void(job, reason, fence)),
-      receipt: ({ account, job }: TicketContent) =>
-        retrying<string | null>(async () => await holderOf(this.env, account, job).receipt(job)),
-    };
-    return answerLateJob(host, session.daemon, late);
+    const isCurrent = async ({ job, fence, model }: TicketContent) =>
+      !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence));
+    return answerLateJob({ env: this.env, isCurrent }, session.daemon, late);
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -364,8 +360,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
 
   #running(model: string): RunningJob[] {
     return [...this.#streams.values()]
+      .filter(({ counts, stream }) => counts && stream.job.model === model)
       .map(({ stream }) => stream.job)
-      .filter((job) => job.model === model)
       .map(({ job, grant, account }) => ({ job, fence: grant.fence, daemon: grant.daemon, account }));
   }
 

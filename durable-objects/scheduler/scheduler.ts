@@ -2,6 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
+import type { Parameters } from "../../core/parameters.ts";
+import { Standings } from "../../core/routing/standings.ts";
 import { roomOf } from "../../core/scheduler/daemon.ts";
 import type { Flow } from "../../core/scheduler/fair-queue.ts";
 import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
@@ -9,15 +11,24 @@ import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
 import type { AcquireRequest, AcquireResponse, Slot } from "../../protocol/internal/job.ts";
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
-import type { JobReport, PoolJob, Registration, SchedulerRpc, Supply } from "../../protocol/internal/pool.ts";
+import type {
+  DaemonStanding,
+  JobReport,
+  PoolJob,
+  Registration,
+  SchedulerRpc,
+  Supply,
+} from "../../protocol/internal/pool.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
 import { migrate } from "../shared/migrations.ts";
 import { relayStub } from "../shared/places.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
+import { Probing } from "./probing.ts";
 import { Registry } from "./registry.ts";
 import { SCHEDULER_MIGRATIONS } from "./schema.ts";
+import { ScoreBook, shownStanding } from "./score-book.ts";
 
 /** The flow of the accounts that never paid. No account has this name. */
 const UNPAID = "unpaid";
@@ -38,7 +49,11 @@ interface Waiter {
  */
 export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   readonly #registry: Registry;
+  readonly #parameters: Parameters;
+  readonly #scores: ScoreBook;
+  readonly #standings: Standings;
   readonly #pool: Pool;
+  readonly #probing: Probing;
   readonly #waiters = new Map<JobId, Waiter>();
   /** Leases whose relay is being asked. */
   readonly #lapsing = new Set<Lease>();
@@ -54,10 +69,21 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     super(ctx, env);
     migrate(ctx.storage, SCHEDULER_MIGRATIONS);
     this.#registry = new Registry(ctx.storage.sql);
-    this.#pool = new Pool(parametersOf(env));
+    this.#parameters = parametersOf(env);
+    this.#scores = new ScoreBook(ctx.storage.sql, Date.now());
+    this.#standings = new Standings(this.#parameters, this.#scores.all(), Math.random);
+    this.#pool = new Pool(this.#parameters, this.#standings, Math.random);
+    this.#probing = new Probing({
+      ctx,
+      pool: this.#pool,
+      standings: this.#standings,
+      run: (relay, order) => relayStub(env, relay).probe({ ...order, model: this.#model() }),
+      nextFence: () => this.#registry.nextFence(),
+    });
     const counters = this.#registry.fairness();
     if (counters !== null) this.#pool.restoreFairness(counters);
     for (const registration of this.#registry.all()) this.#pool.register(registration, Date.now());
+    this.#probing.arm();
   }
 
   /** `acquire`: waits for the job's turn and answers with a grant or a refusal. Ends when the caller goes away. */
@@ -111,7 +137,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 
   async register(registration: Registration, running: readonly JobId[]): Promise<void> {
     this.#registry.put(registration);
-    this.#pool.register(registration, Date.now());
+    const now = Date.now();
+    if (!this.#pool.daemons.has(registration.daemon)) this.#standings.returned(registration.daemon, now);
+    this.#pool.register(registration, now);
     for (const lease of this.#pool.leasesOf(registration.daemon)) {
       if (lease.taken && !running.includes(lease.job)) this.ctx.waitUntil(this.#lapse(lease));
     }
@@ -131,14 +159,16 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       else if (report.type === "elsewhere") this.#pool.elsewhere(report.daemon, report.jobs);
       else {
         this.#endedMeanwhile?.add(report.fence);
-        this.#pool.ended(report.job, report.fence, report.tokens, now);
+        this.#pool.ended(report.job, report.fence, report.tokens, now, report);
       }
     }
     this.#pump();
   }
 
   async supply(): Promise<Supply> {
-    const daemons = [...this.#pool.daemons.values()].filter((daemon) => !daemon.draining);
+    const daemons = [...this.#pool.daemons.values()].filter(
+      (daemon) => !daemon.draining && !daemon.standing.quarantined,
+    );
     return {
       daemons: daemons.length,
       slots: total(daemons, (daemon) => daemon.slots),
@@ -174,6 +204,17 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     return lease === undefined || lease.fence <= fence;
   }
 
+  async daemonStanding(daemon: DaemonId): Promise<DaemonStanding | null> {
+    return shownStanding(this.#standings, daemon, this.#parameters);
+  }
+
+  /** A probe of a daemon in quarantine is due. */
+  override async alarm(): Promise<void> {
+    await this.#recover();
+    await this.#probing.runDue(Date.now());
+    this.#pump();
+  }
+
   /** Hands out what can be handed out, refuses what has waited too long, and sets the timer for what is due next. */
   #pump(): void {
     const now = Date.now();
@@ -187,6 +228,8 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       this.#keepAt = now + FAIRNESS_MS;
       this.#registry.putFairness(this.#pool.fairness());
     }
+    this.#scores.keep(this.#standings, { model: this.#model(), isIdle: this.#pool.isIdle }, now);
+    this.#probing.arm();
     this.#arm(now);
   }
 

@@ -20,4 +20,11 @@ export const SCHEDULER_MIGRATIONS: readonly string[] = [
     counters TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  -- What daemons have shown of themselves (core/routing/standings.ts), as JSON. One stays when its daemon goes.
+  CREATE TABLE scores (
+    daemon TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

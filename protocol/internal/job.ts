@@ -124,4 +124,6 @@ export interface TicketContent {
   readonly salt: string;
   /** When the hold ends; milliseconds since 1970. */
   readonly expiry: number;
+  /** There on a probe, which has no hold; `account` is then its daemon's own. */
+  readonly probe?: true;
 }

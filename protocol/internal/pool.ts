@@ -2,6 +2,9 @@
 
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Tokens } from "../../core/pricing.ts";
+import type { Effect } from "../../core/routing/ending.ts";
+import type { ProbeResult, QuarantineReason } from "../../core/routing/quarantine.ts";
+import type { SpeedSample } from "../../core/routing/speed.ts";
 import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
 import type { RunningLease } from "../../core/scheduler/pool.ts";
 import type { Notice, OfferedModel, Thermal } from "../daemon/messages.ts";
@@ -26,6 +29,9 @@ export type JobReport =
       readonly result: "served" | "cancelled" | "declined" | "failed" | "busy";
       /** What was really used, to correct the estimate; null when nothing was. */
       readonly tokens: Tokens | null;
+      /** What it does to the daemon's score, and how fast the daemon was, where that can be told. */
+      readonly effect: Effect;
+      readonly speed: SpeedSample | null;
     }
   | { readonly type: "elsewhere"; readonly daemon: DaemonId; readonly jobs: number };
 
@@ -46,6 +52,30 @@ export type PoolJob =
   | { readonly type: "running"; readonly daemon: DaemonId; readonly fence: number }
   | { readonly type: "unknown" };
 
+/** A daemon's standing in one pool, to be shown. */
+export interface DaemonStanding {
+  /** From 0 to 1 (economics.md §9). */
+  readonly reliability: number;
+  /** Its verified jobs here, and those of all its owner's daemons, which a newcomer graduates by. */
+  readonly verified: number;
+  readonly graduation: { readonly verified: number; readonly of: number };
+  /** Its declines of late as a part of what it was offered. */
+  readonly declined: number;
+  readonly flagged: number;
+  /** Measured tokens a second; null while too few jobs tell. */
+  readonly decode: number | null;
+  readonly prefill: number | null;
+  readonly quarantine: {
+    readonly why: QuarantineReason;
+    /** Milliseconds since 1970. */
+    readonly since: number;
+    /** The probe that follows is not before this; it comes while the daemon is connected. */
+    readonly probeAt: number;
+    readonly passed: number;
+    readonly of: number;
+  } | null;
+}
+
 /** The RPC methods of a `Scheduler` object; `acquire` is its fetch. */
 export interface SchedulerRpc {
   /** `running` are the jobs that the relay has for this daemon: others that it was given are lost. */
@@ -58,6 +88,8 @@ export interface SchedulerRpc {
   cancel(job: JobId): Promise<boolean>;
   /** Whether an attempt is the one that counts: false when a later one was granted. */
   isCurrent(job: JobId, fence: number): Promise<boolean>;
+  /** What the pool knows of a daemon; null where it has never served here. */
+  daemonStanding(daemon: DaemonId): Promise<DaemonStanding | null>;
 }
 
 /** What a relay has of a pool: for a scheduler that starts again. */
@@ -86,10 +118,20 @@ export interface ConnectedDaemon {
   readonly models: readonly (Omit<OfferedModel, "features"> & { readonly running: number })[];
 }
 
+/** A probe as a scheduler asks for it. */
+export interface ProbeOrder {
+  readonly job: JobId;
+  readonly fence: number;
+  readonly daemon: DaemonId;
+  readonly model: string;
+}
+
 /** The RPC methods of a `Relay` object; its fetch takes jobs and daemons' sockets. */
 export interface RelayRpc {
   roster(model: string): Promise<Roster>;
   cancel(job: JobId): Promise<boolean>;
+  /** Gives a daemon a job whose answer is known, as if it were a user's. Says what its answer showed. */
+  probe(probe: ProbeOrder): Promise<ProbeResult>;
   /** Of these daemons the ones that are connected to this relay. */
   connected(daemons: readonly DaemonId[]): Promise<ConnectedDaemon[]>;
   /** D1 says something new of a daemon: whether its account has drained it. The relay reads it and tells daemon and pools. */

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { LIMITS } from "../../core/limits.ts";
+import { QUARANTINE_REASONS } from "../../core/routing/quarantine.ts";
 import { offeredModel, THERMAL, TIERS } from "../daemon/messages.ts";
 import { accountId, daemonId } from "../ids.ts";
 import { queryLimit, time } from "./common.ts";
@@ -41,6 +42,39 @@ export const daemon = z.object({
 
 const jobs = z.int().min(0).meta({ description: "Jobs that it runs.", example: 1 });
 
+const part = z.number().min(0).max(1);
+const speed = z.number().nullable();
+
+/** How a daemon stands in the pool of one model (economics.md §9). */
+export const standing = z.object({
+  score: part.meta({
+    description:
+      "(α + 2) / (α + β + 4): 0.5 for a new daemon, more with verified jobs, less with timeouts and failures.",
+    example: 0.93,
+  }),
+  verified: z.int().min(0).meta({ description: "Its verified jobs of this model.", example: 212 }),
+  graduation: z
+    .object({ verified: z.int().min(0), of: z.int().min(0) })
+    .meta({
+      description: "Verified jobs of the account's daemons, until it is no newcomer any more.",
+      example: { verified: 50, of: 50 },
+    }),
+  declined: part.meta({ description: "The part of its offers that it declined of late.", example: 0 }),
+  flagged: z.int().min(0).meta({ description: "Claims of more tokens than were relayed.", example: 0 }),
+  tokens_per_second: speed.meta({ description: "As measured; null while too few jobs tell.", example: 47.5 }),
+  prefill_tokens_per_second: speed.meta({ description: "As measured; null while too few jobs tell.", example: null }),
+  quarantine: z
+    .object({
+      why: z.enum(QUARANTINE_REASONS),
+      since: time,
+      next_probe_at: time.meta({ description: "It is not probed before this." }),
+      passed: z.int().min(0).meta({ description: "Probes passed in a row.", example: 1 }),
+      of: z.int().min(1).meta({ description: "Probes in a row, each in another hour, that end it.", example: 3 }),
+    })
+    .nullable()
+    .meta({ description: "Why it gets no jobs of this model but probes; null while it gets jobs.", example: null }),
+});
+
 /** A daemon with what its relay knows of its connection. */
 export const wholeDaemon = daemon.extend({
   connection: z
@@ -63,6 +97,7 @@ export const wholeDaemon = daemon.extend({
       models: z.array(
         offeredModel.omit({ features: true, prefill_tokens_per_second: true }).extend({
           running: jobs,
+          standing: standing.nullable().meta({ description: "Null before the model's pool has heard of it." }),
         }),
       ),
     })

@@ -58,7 +58,8 @@ const getOneDaemon = createRoute({
   path: "/daemons/{id}",
   tags: ["Supply"],
   summary: "One daemon",
-  description: "A daemon of the account, and what its relay knows of it while it is connected.",
+  description:
+    "A daemon of the account, what its relay knows of it while it is connected, and how it stands with each of its models.",
   ...byKey,
   request: { params: z.object({ id: daemonId }) },
   responses: { 200: answers(whole, "The daemon."), ...problems },

@@ -19,6 +19,7 @@ import { networkInvites } from "./network-invites.ts";
 import { networkMembers } from "./network-members.ts";
 import { networks } from "./networks.ts";
 import { operatorMessages } from "./operator-messages.ts";
+import { probes } from "./probes.ts";
 import { receipts } from "./receipts.ts";
 import { reversals } from "./reversals.ts";
 import { serviceLevels } from "./service-levels.ts";
@@ -59,6 +60,7 @@ for (const noun of [
   admin,
   adminDeposits,
   operatorMessages,
+  probes,
   reversals,
   checks,
 ])

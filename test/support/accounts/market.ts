@@ -4,10 +4,11 @@ import { strict as assert } from "node:assert";
 import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
 import { withParameters } from "../../../core/parameters.ts";
 import { type ElectricityFloor, isFloorWithin, type Rate } from "../../../core/pricing.ts";
+import { seeded } from "../../../core/random.ts";
+import type { Standing } from "../../../core/routing/standing.ts";
 import { chooseDaemon } from "../../../core/scheduler/choose.ts";
 import type { Daemon } from "../../../core/scheduler/daemon.ts";
 import type { WaitingJob } from "../../../core/scheduler/waiting-job.ts";
-import type { BasisPoints } from "../../../core/units.ts";
 import type { HeldTerms } from "../../../protocol/internal/account.ts";
 import { idOf, keyOf } from "../receipts.ts";
 import { MOST_ACCOUNTS, MOST_OUTSIDERS, type Setting } from "./steps.ts";
@@ -31,6 +32,10 @@ const FREE: ElectricityFloor = {
 };
 /** 2.1 nanoUSD a completion token: above the catalog's rate of 1.75, and below the most that a sponsor pays. */
 const COSTLY: ElectricityFloor = { ...FREE, watts: 63, nano_usd_per_kwh: 1_000_000 };
+
+/** So much better than others that it serves whatever it may. */
+const FAVOURITE: Standing = { quality: 1, tokensPerSecond: 10, newcomer: false, quarantined: false };
+const OTHER: Standing = { ...FAVOURITE, quality: 1e-12 };
 
 /** Those that an account may be or deal with, in the order in which steps number them. */
 const EVERYBODY = Array.from({ length: MOST_ACCOUNTS + MOST_OUTSIDERS }, (_, index) => ({
@@ -74,6 +79,7 @@ export class Market {
       draining: false,
       running: new Set<JobId>(),
       idleSince: 1,
+      standing: OTHER,
     }));
   }
 
@@ -87,9 +93,10 @@ export class Market {
   dispatch(demand: Demand, favourite: number): { readonly daemon: Daemon; readonly cap: number | null } | null {
     const { allotment } = demand;
     const preferred = this.accountAt(favourite);
-    for (const daemon of this.providers) daemon.idleSince = daemon.provider === preferred ? 0 : 1;
+    for (const daemon of this.providers) daemon.standing = daemon.provider === preferred ? FAVOURITE : OTHER;
     const share = PARAMETERS.allotmentPayeeShareBasisPoints;
-    const daemon = chooseDaemon(this.providers, this.providers, waiting(demand), share as BasisPoints);
+    const choosing = { parameters: PARAMETERS, medianSpeed: 0, random: seeded(favourite) };
+    const daemon = chooseDaemon(this.providers, this.providers, waiting(demand), choosing);
     const able = this.providers.filter((each) => mayServe(each, demand));
     // One payee earns at most max(20 % ◆, 1 / eligible payees) of an allotment (economics.md §3).
     const cap =

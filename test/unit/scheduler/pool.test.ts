@@ -45,11 +45,83 @@ describe("who may serve", () => {
 });
 
 describe("who is chosen", () => {
-  it("spreads jobs over the least busy, and then over who was idle longest", () => {
-    const pool = poolOf([daemon("a", { slots: 2 }), daemon("b", { slots: 2 })]);
-    pool.register(daemon("old", { slots: 1 }), START - 1);
-    for (const name of ["1", "2", "3", "4", "5"]) pool.enqueue(job(name));
-    expect(served(pool)).toEqual(["old", "a", "b", "a", "b"]);
+  it("gives more to who has less to do, and as much to those who are alike", () => {
+    const pairs = Array.from({ length: 400 }, (_, seed) => {
+      const pool = poolOf([daemon("a", { slots: 2 }), daemon("b", { slots: 2 })], seed);
+      for (const name of ["1", "2"]) pool.enqueue(job(name));
+      return served(pool).join("");
+    });
+    const part = (matches: (pair: string) => boolean) => pairs.filter(matches).length / pairs.length;
+    expect(part((pair) => pair.startsWith("a"))).toBeCloseTo(0.5, 0.8);
+    // The other one weighs 2 to 1, and the better of two draws is the same one only where both name it: 1/9 of all, and
+    // a half of the twentieth that is drawn among newcomers.
+    expect(part((pair) => pair === "aa" || pair === "bb")).toBeGreaterThan(0.07);
+    expect(part((pair) => pair === "aa" || pair === "bb")).toBeLessThan(0.21);
+  });
+
+  it("draws better daemons more often, and goes by what the last jobs have shown", () => {
+    const pool = poolOf([daemon("good"), daemon("bad")]);
+    const seen: string[] = [];
+    for (let index = 0; index < 400; index++) {
+      pool.enqueue(job(`${index}`));
+      const [dispatch] = pool.dispatch(START, () => index + 1);
+      if (dispatch === undefined) throw new Error("nobody serves");
+      const { daemon: name } = dispatch.daemon;
+      seen.push(name);
+      // The bad one fails every second job, and so comes near to a quarantine, but not into it.
+      const fails = name === "bad" && seen.filter((each) => each === "bad").length % 2 === 0;
+      pool.ended(dispatch.job.job, index + 1, null, START, { effect: fails ? "down" : "up", speed: null });
+    }
+    const late = seen.slice(100);
+    expect(late.filter((name) => name === "bad").length / late.length).toBeLessThan(0.15);
+  });
+
+  it("gives nothing to a daemon in quarantine until its probes are passed, and counts it in no median or slot", () => {
+    const pool = poolOf([daemon("a"), daemon("b")]);
+    pool.enqueue(job("1", { only: ["a"] }));
+    expect(served(pool)).toEqual(["a"]);
+    pool.ended(id("1"), 1, null, START, { effect: "failed_verification", speed: null });
+    expect(pool.load("public").slots).toBe(1);
+    for (const name of ["2", "3"]) pool.enqueue(job(name));
+    expect(served(pool)).toEqual(["b"]);
+    for (const hour of [1, 2, 3]) pool.probed("a" as DaemonId, "passed", START + hour * 3_600_000);
+    expect(pool.load("public").slots).toBe(2);
+    expect(served(pool)).toEqual(["a"]);
+  });
+
+  it("refuses a job that waits for a daemon which goes into quarantine, and says so", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("1"));
+    pool.enqueue(job("2"));
+    expect(served(pool)).toEqual(["a"]);
+    pool.ended(id("1"), 1, null, START, { effect: "failed_verification", speed: null });
+    const [rejection] = pool.rejections(START + LIMITS.emptyPoolMs);
+    expect(rejection?.refusal).toMatchObject({ code: "no_provider", metadata: { passed_over: ["quarantined"] } });
+  });
+
+  it("takes the speeds that it has measured into the floor, and looks again who may serve", () => {
+    const pool = poolOf([daemon("a")]);
+    // At 10 tokens/s instead of 50 power costs 152,000 nanoUSD for 1,000 tokens, where the job pays 80,000.
+    for (let index = 1; index <= 5; index++) {
+      pool.enqueue(job(`${index}`));
+      pool.dispatch(START, () => index);
+      pool.ended(id(`${index}`), index, null, START, { effect: "up", speed: { decode: 10, prefill: null } });
+    }
+    pool.enqueue(job("late"));
+    expect(served(pool)).toEqual([]);
+    expect(codes(pool, START + LIMITS.emptyPoolMs)).toEqual(["no_bid"]);
+  });
+
+  it("hears once how a job ended, and of one that was lost nothing", () => {
+    const pool = poolOf([daemon("a")]);
+    pool.enqueue(job("1"));
+    pool.dispatch(START, () => 7);
+    const failed = { effect: "failed_verification", speed: null } as const;
+    pool.ended(id("1"), 6, null, START, failed);
+    pool.ended(id("1"), 7, null, START);
+    pool.ended(id("1"), 7, null, START, failed);
+    pool.enqueue(job("2"));
+    expect(served(pool)).toEqual(["a"]);
   });
 
   it("prefers a daemon that has the model in memory", () => {

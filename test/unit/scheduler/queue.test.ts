@@ -2,8 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LANE_TABLE, LANES, type Lane } from "../../../core/lanes.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
-import { Pool } from "../../../core/scheduler/pool.ts";
-import { daemon, fences, job, order, poolOf, START } from "./support.ts";
+import type { Pool } from "../../../core/scheduler/pool.ts";
+import { daemon, fences, job, newPool, order, poolOf, START } from "./support.ts";
 
 const units = (completion: number) => ({ prompt: 0, completion });
 const accountsOf = (pool: Pool, most?: number) => order(pool, most).map(({ account }) => account);
@@ -251,7 +251,7 @@ it("goes on with its counters in the next life of the pool", () => {
   flood(before, "private", 30, { lane: "private" });
   order(before, 40);
   const kept = JSON.parse(JSON.stringify(before.fairness())) as ReturnType<Pool["fairness"]>;
-  const after = new Pool(GENESIS_PARAMETERS);
+  const after = newPool();
   after.restoreFairness(kept);
   after.register(daemon("one"), START);
   expect(after.fairness()).toEqual(before.fairness());

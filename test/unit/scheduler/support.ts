@@ -3,14 +3,16 @@
 import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
 import type { Lane } from "../../../core/lanes.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
-import type { Daemon } from "../../../core/scheduler/daemon.ts";
+import { seeded } from "../../../core/random.ts";
+import { Standings } from "../../../core/routing/standings.ts";
+import type { DaemonOffer } from "../../../core/scheduler/daemon.ts";
 import { Pool, type RunningLease } from "../../../core/scheduler/pool.ts";
 import type { WaitingJob } from "../../../core/scheduler/waiting-job.ts";
 
 /** When the tests' pools begin. */
 export const START = 1_000_000;
 
-export type Offer = Omit<Daemon, "running" | "idleSince">;
+export type Offer = DaemonOffer;
 
 export function daemon(name: string, changes: Partial<Offer> = {}): Offer {
   return {
@@ -75,8 +77,14 @@ export function job(
   };
 }
 
-export function poolOf(daemons: readonly Offer[] = []): Pool {
-  const pool = new Pool(GENESIS_PARAMETERS);
+/** A pool in which nobody has served yet; its draws follow from a seed. */
+export function newPool(seed = 1): Pool {
+  const random = seeded(seed);
+  return new Pool(GENESIS_PARAMETERS, new Standings(GENESIS_PARAMETERS, [], random), random);
+}
+
+export function poolOf(daemons: readonly Offer[] = [], seed = 1): Pool {
+  const pool = newPool(seed);
   for (const offer of daemons) pool.register(offer, START);
   return pool;
 }

@@ -1,0 +1,11 @@
+/** What a pool goes by when it draws among its daemons. */
+
+export interface Standing {
+  /** reliability², less where it declines much; above 0, below 1. */
+  readonly quality: number;
+  /** Measured tokens a second, until then what it declares. */
+  readonly tokensPerSecond: number;
+  /** Whether its owner has too few verified jobs to be known by them. */
+  readonly newcomer: boolean;
+  readonly quarantined: boolean;
+}
