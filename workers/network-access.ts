@@ -8,9 +8,9 @@ import { listDaemons } from "../db/daemons.ts";
 import { type NetworkRow, networkOfMember } from "../db/networks.ts";
 import type { ApiKey } from "../protocol/api-key.ts";
 import type { Answer } from "../protocol/internal/account.ts";
-import { relayOf } from "../protocol/internal/names.ts";
 import { configOf } from "./config.ts";
 import { onAccount, onRelay } from "./objects.ts";
+import { relaysOf } from "./regions.ts";
 
 /** Whether a key counts and may do something: D1 does not know keys, so the account is asked. */
 export function checkKey(env: Env, { account, secretHash }: ApiKey, scope: Scope): Promise<Answer<null>> {
@@ -37,12 +37,12 @@ export async function asAdmin(env: Env, key: ApiKey, id: string): Promise<Answer
  * call that breaks before that is made again.
  */
 export async function tellRelays(env: Env, account: AccountId): Promise<void> {
-  const { regions, shards } = configOf(env);
+  const config = configOf(env);
   const relays = new Set<string>();
   let after: string | undefined = "";
-  while (after !== undefined && relays.size < shards * regions.length) {
+  while (after !== undefined && relays.size < config.shards * config.regions.length) {
     const page = await listDaemons(env.DB, account, { after, limit: LIMITS.maxPageRows });
-    for (const { name } of regions) for (const { id } of page) relays.add(relayOf(name, id, shards));
+    for (const { id } of page) for (const relay of relaysOf(config, id)) relays.add(relay);
     after = page.at(-1)?.id;
   }
   await Promise.all([...relays].map((name) => onRelay(env, name, (relay) => relay.membershipsChanged(account))));
