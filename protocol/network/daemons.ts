@@ -53,12 +53,10 @@ export const standing = z.object({
     example: 0.93,
   }),
   verified: z.int().min(0).meta({ description: "Its verified jobs of this model.", example: 212 }),
-  graduation: z
-    .object({ verified: z.int().min(0), of: z.int().min(0) })
-    .meta({
-      description: "Verified jobs of the account's daemons, until it is no newcomer any more.",
-      example: { verified: 50, of: 50 },
-    }),
+  graduation: z.object({ verified: z.int().min(0), of: z.int().min(0) }).meta({
+    description: "Verified jobs of the account's daemons, until it is no newcomer any more.",
+    example: { verified: 50, of: 50 },
+  }),
   declined: part.meta({ description: "The part of its offers that it declined of late.", example: 0 }),
   flagged: z.int().min(0).meta({ description: "Claims of more tokens than were relayed.", example: 0 }),
   tokens_per_second: speed.meta({ description: "As measured; null while too few jobs tell.", example: 47.5 }),
