@@ -45,11 +45,12 @@ export class Probing {
   }
 
   async #probe(daemon: DaemonId, now: number): Promise<void> {
-    const { pool, run, nextFence } = this.#host;
+    const { pool } = this.#host;
     const relay = pool.daemons.get(daemon)?.relay;
     if (relay === undefined) return;
     const job: JobId = newJobId(now, crypto.getRandomValues(new Uint8Array(10)));
-    const result = await run(relay, { job, fence: nextFence(), daemon }).catch((error: unknown): ProbeResult => {
+    const order = { job, fence: this.#host.nextFence(), daemon };
+    const result = await this.#host.run(relay, order).catch((error: unknown): ProbeResult => {
       emitError("probe_failed", error, { job, daemon });
       return "nothing";
     });
