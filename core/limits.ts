@@ -90,6 +90,10 @@ export const LIMITS = {
   reportsMs: 25,
   /** Jobs that may wait in one pool: at 1 KiB each, an eighth of an object's 128 MiB. */
   poolWaiting: 16_384,
+  /** Of those, jobs of one account that wait for its own daemons: they take no place that others pay for. */
+  ownWaiting: 128,
+  /** A race's winner is remembered for longer than any hold lives. */
+  raceKeptMs: 60 * MINUTE_MS,
 
   /** Open holds of one account: at 0.5 KiB each, 2 MiB of memory and one snapshot row under SQLite's 2 MiB. */
   openHolds: 2_048,

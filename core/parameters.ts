@@ -63,6 +63,10 @@ export const PARAMETERS = {
   reliabilityHalfLifeJobs: row(200, 1, 100_000, "§9"),
   quarantineReliabilityBasisPoints: row(2_000, 0, 5_000, "§9"),
   explorationBasisPoints: row(500, 0, 10_000, "§9"),
+  firstTokenDeadlineSmallMs: row(8_000, 100, 600_000, "§9"),
+  firstTokenDeadlineLargeMs: row(18_000, 100, 600_000, "§9"),
+  firstTokenDeadlinePer1kPromptMs: row(1_000, 0, 60_000, "§9"),
+  firstTokenLargeModelMillions: row(15_000, 1, 10_000_000, "§9"),
 
   serviceLevelMs: row(2_000, 1, 600_000, "§10"),
   serviceLevelJobs: row(20, 1, 1_000_000, "§10"),

@@ -44,7 +44,11 @@ const EFFECTS = {
   unjudged: "unchanged",
 } as const satisfies Record<Ending, Effect>;
 
-/** What an ending does to the score. In `league` an answer that did not come in time is none. */
-export function effectOf(ending: Ending, lane: Lane): Effect {
+/**
+ * What an ending does to the score. In `league` an answer that did not come in time is none; and what a daemon does for its own
+ * account, in no lane, shows nothing.
+ */
+export function effectOf(ending: Ending, lane: Lane | null): Effect {
+  if (lane === null) return "unchanged";
   return ending === "cut" && lane === "league" ? "down" : EFFECTS[ending];
 }

@@ -8,7 +8,7 @@ import type { Random } from "../random.ts";
 import { chooseByWeight } from "../routing/choose-by-weight.ts";
 import { type BasisPoints, formatUsd, mulDivFloor, type NanoUsd } from "../units.ts";
 import type { Daemon } from "./daemon.ts";
-import type { WaitingJob } from "./waiting-job.ts";
+import type { OwnJob, QueuedJob, WaitingJob } from "./waiting-job.ts";
 
 /** Why a daemon is passed over for a job, or null when it could serve it once it has a free slot. */
 export function obstacle(
@@ -16,6 +16,7 @@ export function obstacle(
   job: WaitingJob,
 ):
   | "own"
+  | "not_own"
   | "not_member"
   | "draining"
   | "quarantined"
@@ -27,10 +28,11 @@ export function obstacle(
   | "usdc_only"
   | "floor"
   | null {
-  if (daemon.provider === job.account) return "own";
+  const isOwn = daemon.provider === job.account;
+  if (isOwn !== (job.flow === null)) return isOwn ? "own" : "not_own";
   if (job.network !== null && !daemon.networks.includes(job.network)) return "not_member";
   if (daemon.draining) return "draining";
-  if (daemon.standing.quarantined) return "quarantined";
+  if (daemon.standing.quarantined && !isOwn) return "quarantined";
   if (job.excluded.includes(daemon.daemon)) return "failed_before";
   const names = [daemon.daemon, daemon.provider] as string[];
   if (job.only !== null && !names.some((name) => job.only?.includes(name))) return "not_chosen";
@@ -38,6 +40,8 @@ export function obstacle(
   if (job.quantizations !== null && !job.quantizations.includes(daemon.quantization)) return "quantization";
   if (daemon.context < job.context) return "context";
   if (!job.features.every(({ feature }) => daemon.features.includes(feature))) return "feature";
+  // What an own device does for its account is free.
+  if (job.flow === null) return null;
   if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
   // A provider never serves at a loss.
   if (!paysItsPower(daemon, job)) return "floor";
@@ -48,7 +52,7 @@ export function obstacle(
  * Whether a job pays a daemon's electricity whatever its mix of tokens turns out to be. Where the price is fixed a catalog
  * may say that prompts cost nothing; their power is then the provider's, who knows it.
  */
-function paysItsPower({ floor }: Daemon, { maxRate, flow }: WaitingJob): boolean {
+function paysItsPower({ floor }: Daemon, { maxRate, flow }: QueuedJob): boolean {
   if (isFloorWithin(floor, maxRate)) return true;
   const free = maxRate.prompt === 0 && LANE_TABLE[flow.lane].price !== "effective";
   return free && isFloorWithin({ ...floor, prefill_millitokens_per_second: null }, maxRate);
@@ -80,7 +84,7 @@ export function chooseDaemon(
   const capped = payeesAtCap(all, job, parameters.allotmentPayeeShareBasisPoints as BasisPoints);
   const isEligible = (daemon: Daemon): boolean => !capped.has(daemon.provider) && couldServe(daemon, job);
   const exploration = parameters.explorationBasisPoints / WHOLE;
-  const isEffective = LANE_TABLE[job.flow.lane].price === "effective";
+  const isEffective = job.flow !== null && LANE_TABLE[job.flow.lane].price === "effective";
   return chooseByWeight(free, isEligible, medianSpeed, random, {
     exploration,
     ...(isEffective ? { factor: (daemon: Daemon) => cheapness(daemon, job) } : {}),
@@ -110,9 +114,18 @@ function payeesAtCap(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: Bas
   return new Set(allotment.paid.filter(([, earned]) => earned >= cap).map(([payee]) => payee));
 }
 
+/** In a pool with daemons, a feature that none of them has can be refused at once. */
+export function missingFeature(daemons: Iterable<Daemon>, { features }: WaitingJob): Refusal | null {
+  const all = [...daemons];
+  if (all.length === 0) return null;
+  const missing = features.find(({ feature }) => !all.some((daemon) => daemon.features.includes(feature)));
+  return missing === undefined ? null : refuse("unsupported_parameter", { param: missing.param });
+}
+
 /** The refusal of a job that no daemon of the pool can serve, by the nearest miss. */
 export function whyNobody(daemons: Iterable<Daemon>, job: WaitingJob): Refusal {
   const all = [...daemons];
+  if (job.flow === null) return whyNoOwn(all, job);
   const obstacles = all.map((daemon) => obstacle(daemon, job));
   const tooCheap = all.filter((_, index) => obstacles[index] === "floor");
   if (tooCheap.length > 0) {
@@ -123,4 +136,12 @@ export function whyNobody(daemons: Iterable<Daemon>, job: WaitingJob): Refusal {
   if (obstacles.includes("failed_before")) return refuse("provider_failed");
   const reasons = [...new Set(obstacles)].filter((reason) => reason !== null);
   return refuse("no_provider", reasons.length === 0 ? {} : { metadata: { passed_over: reasons } });
+}
+
+function whyNoOwn(daemons: readonly Daemon[], job: OwnJob): Refusal {
+  const own = daemons.filter(({ provider }) => provider === job.account);
+  const reasons = new Set(own.map((daemon) => obstacle(daemon, job)));
+  if (reasons.has("failed_before")) return refuse("provider_failed");
+  const detail = "None of your own daemons can serve this: connect one that offers the model, or leave out `route`.";
+  return refuse("no_provider", { detail, param: "route", metadata: { passed_over: [...reasons] } });
 }

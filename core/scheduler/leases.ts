@@ -12,28 +12,36 @@ export interface Lease {
   readonly daemon: DaemonId;
   /** Whose job it is. */
   readonly account: AccountId;
-  /** Where it was charged; null for a lease that was adopted from a relay, and for one in a reserved slot. */
+  /** Where it was charged; null for a lease that was adopted from a relay, and for one on an own device. */
   readonly flow: Flow | null;
   readonly units: number;
   /** Whether it is in a slot that its account's package has reserved. */
   readonly reserved: boolean;
   readonly leaseUntil: number;
   readonly expiresAt: number;
+  /** The race that it is part of, by the fence with which that began; null while no other lease of the job is beside it. */
+  race: number | null;
   /** Whether the relay has said that it runs. */
   taken: boolean;
 }
 
+/** A job has one lease, or two while daemons race for it (docs/decisions/0059). */
 export class Leases {
-  readonly #leases = new Map<JobId, Lease>();
+  readonly #leases = new Map<JobId, readonly Lease[]>();
   readonly #untaken = new Heap<Lease>((a, b) => a.leaseUntil < b.leaseUntil);
   readonly #taken = new Heap<Lease>((a, b) => a.expiresAt < b.expiresAt);
 
-  get(job: JobId): Lease | undefined {
-    return this.#leases.get(job);
+  /** The leases of a job, oldest first. */
+  at(job: JobId): readonly Lease[] {
+    return this.#leases.get(job) ?? [];
+  }
+
+  get(job: JobId, fence: number): Lease | undefined {
+    return this.at(job).find((lease) => lease.fence === fence);
   }
 
   add(lease: Lease): void {
-    this.#leases.set(lease.job, lease);
+    this.#leases.set(lease.job, [...this.at(lease.job), lease]);
     (lease.taken ? this.#taken : this.#untaken).add(lease);
   }
 
@@ -44,16 +52,15 @@ export class Leases {
     this.#taken.add(lease);
   }
 
-  remove(job: JobId): Lease | undefined {
-    const lease = this.#leases.get(job);
-    if (lease === undefined) return undefined;
-    this.#leases.delete(job);
+  remove(lease: Lease): void {
+    const others = this.at(lease.job).filter((other) => other !== lease);
+    if (others.length > 0) this.#leases.set(lease.job, others);
+    else this.#leases.delete(lease.job);
     (lease.taken ? this.#taken : this.#untaken).remove(lease);
-    return lease;
   }
 
   of(daemon: DaemonId): Lease[] {
-    return [...this.#leases.values()].filter((lease) => lease.daemon === daemon);
+    return [...this.#leases.values()].flat().filter((lease) => lease.daemon === daemon);
   }
 
   /** The leases that nobody took up in time, and the ones whose hold is over. They stay until they are removed. */

@@ -1,6 +1,6 @@
 /** What a job needs of a daemon, as a text: jobs with the same one can be served by the same daemons. */
 
-import type { WaitingJob } from "./waiting-job.ts";
+import type { QueuedJob } from "./waiting-job.ts";
 
 /**
  * What a pool must know to tell jobs apart: contexts that its daemons have, ascending, as two jobs between the same two
@@ -12,7 +12,7 @@ export interface Vocabulary {
 }
 
 /** The text of a job's needs. It holds as long as the pool's vocabulary is the same. */
-export function needsOf(job: WaitingJob, { contexts, providers }: Vocabulary): string {
+export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): string {
   const {
     flow,
     network,
@@ -45,6 +45,6 @@ export function needsOf(job: WaitingJob, { contexts, providers }: Vocabulary): s
   return text + JSON.stringify([own, payees, quantizations, only, excluded, ignore, names]);
 }
 
-function rateText({ completion, prompt, per }: WaitingJob["rate"]): string {
+function rateText({ completion, prompt, per }: QueuedJob["rate"]): string {
   return `${completion}/${prompt}/${per}`;
 }

@@ -4,60 +4,37 @@
  */
 
 import { type Refusal, refuse } from "../errors.ts";
-import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { DaemonId, JobId } from "../ids.ts";
 import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
-import type { Terms, Tokens } from "../pricing.ts";
+import type { Tokens } from "../pricing.ts";
 import type { Random } from "../random.ts";
-import type { Effect } from "../routing/ending.ts";
 import type { ProbeResult } from "../routing/quarantine.ts";
-import { isLike, type SpeedSample } from "../routing/speed.ts";
+import { isLike } from "../routing/speed.ts";
 import type { Standings } from "../routing/standings.ts";
-import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
+import { type Choosing, chooseDaemon, couldServe, missingFeature, whyNobody } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
+import type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { needsOf, type Vocabulary } from "./needs.ts";
+import { OwnQueue } from "./own-queue.ts";
 import { ReservedSlots } from "./reserved-slots.ts";
 import type { Fairness } from "./snapshot.ts";
 import { Supply } from "./supply.ts";
 import { WaitTimes } from "./wait-times.ts";
-import type { WaitingJob } from "./waiting-job.ts";
+import type { OwnJob, QueuedJob, WaitingJob } from "./waiting-job.ts";
 
+export type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
 export type { Lease } from "./leases.ts";
-
-/** A job that a relay says it runs. */
-export interface RunningLease {
-  readonly job: JobId;
-  readonly fence: number;
-  readonly daemon: DaemonId;
-  readonly account: AccountId;
-}
-
-/** What a job showed of its daemon. */
-export interface Shown {
-  readonly effect: Effect;
-  readonly speed: SpeedSample | null;
-}
-
-export interface Dispatch {
-  readonly job: WaitingJob;
-  readonly daemon: Daemon;
-  readonly lease: Lease;
-  readonly terms: Terms;
-}
-
-export interface Rejection {
-  readonly job: WaitingJob;
-  readonly refusal: Refusal;
-}
 
 export class Pool {
   readonly #parameters: Parameters;
   readonly #standings: Standings;
   readonly #random: Random;
-  readonly #queue: FairQueue<WaitingJob>;
+  readonly #queue: FairQueue<QueuedJob>;
+  readonly #own = new OwnQueue();
   readonly #supply = new Supply();
   readonly #leases = new Leases();
   readonly #times = new WaitTimes();
@@ -79,7 +56,7 @@ export class Pool {
   }
 
   get waiting(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#own.size;
   }
 
   /** Whether no job waits here, and none runs. */
@@ -140,9 +117,14 @@ export class Pool {
   /** Puts a job in the queue, or refuses it when nobody could ever serve it. */
   enqueue(asked: WaitingJob): Refusal | null {
     if (this.#queue.size >= LIMITS.poolWaiting) return refuse("queue_full");
-    const missing = this.#missingFeature(asked);
+    const missing = missingFeature(this.daemons.values(), asked);
     if (missing !== null) return missing;
     this.#take(asked.job);
+    if (asked.flow === null) {
+      const refusal = this.#own.add(asked);
+      if (refusal === null) this.#times.add(asked);
+      return refusal;
+    }
     this.#put({ ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) });
     return null;
   }
@@ -150,18 +132,18 @@ export class Pool {
   /** Takes a waiting job out. False when it did not wait. */
   withdraw(job: JobId, now: number): boolean {
     const withdrawn = this.#take(job);
-    if (withdrawn?.reserved === true) this.#freeReserved(withdrawn.flow, now);
+    if (withdrawn?.reserved === true && withdrawn.flow !== null) this.#freeReserved(withdrawn.flow, now);
     return withdrawn !== undefined;
   }
 
-  #put(job: WaitingJob): void {
+  #put(job: QueuedJob): void {
     if (job.reserved) this.#reserved.take(job.flow);
     this.#queue.add(job);
     this.#times.add(job);
   }
 
   #take(id: JobId): WaitingJob | undefined {
-    const job = this.#queue.remove(id);
+    const job = this.#own.remove(id) ?? this.#queue.remove(id);
     if (job !== undefined) this.#times.remove(job);
     return job;
   }
@@ -177,9 +159,9 @@ export class Pool {
 
   /** Gives free slots to waiting jobs in fair order until one of both runs out. A job that nobody free can serve is passed over. */
   dispatch(now: number, nextFence: () => number): Dispatch[] {
-    const dispatches: Dispatch[] = [];
-    const { free, daemons, medianSpeed } = this.#supply;
-    const choosing = { parameters: this.#parameters, medianSpeed, random: this.#random };
+    const dispatches = this.#own.size === 0 ? [] : this.#dispatchOwn(now, nextFence);
+    const { free, daemons } = this.#supply;
+    const choosing = this.#choosing();
     while (free.length > 0) {
       const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, choosing));
       if (next === null) break;
@@ -188,12 +170,55 @@ export class Pool {
     return dispatches;
   }
 
+  /** Own daemons serve their account before anybody else. What they run for it is charged to no flow. */
+  #dispatchOwn(now: number, nextFence: () => number): Dispatch[] {
+    const dispatches: Dispatch[] = [];
+    for (const account of new Set(this.#supply.free.map(({ provider }) => provider))) {
+      for (const job of this.#own.of(account)) {
+        const daemon = this.#ownDaemon(job);
+        if (daemon !== null) dispatches.push(this.#grant(job, daemon, now, nextFence()));
+      }
+    }
+    return dispatches;
+  }
+
+  /** What a daemon is chosen by, beside its job. */
+  #choosing(): Choosing {
+    return { parameters: this.#parameters, medianSpeed: this.#supply.medianSpeed, random: this.#random };
+  }
+
+  #ownDaemon(job: OwnJob): Daemon | null {
+    const free = this.#supply.free.filter(({ provider }) => provider === job.account);
+    return chooseDaemon(free, [], job, this.#choosing());
+  }
+
+  /**
+   * Grants a job to a second daemon beside the one that has it, in a race that began with a fence (economics.md §9). It takes
+   * a slot that nobody who waits can use, or none: null where no other daemon is free, and where the job has not one lease.
+   */
+  beside(job: WaitingJob, race: number, now: number, nextFence: () => number): Dispatch | null {
+    const [first, second] = this.#leases.at(job.job);
+    if (first === undefined || second !== undefined) return null;
+    const { free, daemons } = this.#supply;
+    const daemon =
+      job.flow === null ? this.#ownDaemon(job) : chooseDaemon(free, daemons.values(), job, this.#choosing());
+    if (daemon === null) return null;
+    first.race = race;
+    const { reserved } = first;
+    if (reserved && job.flow !== null) this.#reserved.take(job.flow);
+    return this.#lease({ ...job, reserved }, daemon, now, nextFence(), race);
+  }
+
   #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
     this.#take(job.job);
-    this.#endLease(job.job, null, now);
+    for (const lease of this.#leases.at(job.job)) this.#endLease(lease, null, now);
+    return this.#lease(job, daemon, now, fence, null);
+  }
+
+  #lease(job: WaitingJob, daemon: Daemon, now: number, fence: number, race: number | null): Dispatch {
     this.#firstFence = Math.min(this.#firstFence, fence);
     const units = this.#units(job.estimate);
-    if (!job.reserved) this.#queue.charge(job.flow, units);
+    if (job.flow !== null && !job.reserved) this.#queue.charge(job.flow, units);
     const lease: Lease = {
       job: job.job,
       fence,
@@ -204,22 +229,22 @@ export class Pool {
       reserved: job.reserved,
       leaseUntil: now + LIMITS.leaseMs,
       expiresAt: job.holdExpiresAt,
+      race,
       taken: false,
     };
     this.#leases.add(lease);
     this.#supply.took(daemon, job.job);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
-    const floor = LANE_TABLE[job.flow.lane].price === "effective" ? daemon.floor : null;
+    const isEffective = job.flow !== null && LANE_TABLE[job.flow.lane].price === "effective";
+    const floor = isEffective ? daemon.floor : null;
     return { job, daemon, lease, terms: { rate: job.rate, floor } };
   }
 
   /** A relay says that a job runs. Adopts leases that this pool does not know, as after a restart. */
-  running({ job, fence, daemon, account }: RunningLease, now: number): void {
-    const lease = this.#leases.get(job);
-    if (lease !== undefined) {
-      if (lease.fence === fence) this.#leases.take(lease);
-      return;
-    }
+  running({ job, fence, daemon, account, race }: RunningLease, now: number): void {
+    const lease = this.#leases.get(job, fence);
+    if (lease !== undefined) return this.#leases.take(lease);
+    if (race === null && this.#leases.at(job).length > 0) return;
     // Granted by this pool and ended since: a report that comes twice, or late, must not take the slot again.
     if (fence >= this.#firstFence) return;
     const known = this.daemons.get(daemon);
@@ -236,6 +261,7 @@ export class Pool {
       reserved: false,
       leaseUntil: now,
       expiresAt,
+      race,
       taken: true,
     });
   }
@@ -245,13 +271,13 @@ export class Pool {
    * it has shown. `shown` is null where nobody can say what that is.
    */
   ended(job: JobId, fence: number, tokens: Tokens | null, now: number, shown: Shown | null = null): void {
-    const lease = this.#leases.get(job);
-    if (lease?.fence !== fence) return;
+    const lease = this.#leases.get(job, fence);
+    if (lease === undefined) return;
     if (shown !== null) {
       this.#standings.ended(lease.daemon, shown.effect, shown.speed, now);
       this.#restand(lease.daemon);
     }
-    this.#endLease(job, tokens, now);
+    this.#endLease(lease, tokens, now);
   }
 
   /** A probe of a daemon in quarantine has shown something. */
@@ -279,10 +305,9 @@ export class Pool {
     }
   }
 
-  #endLease(job: JobId, tokens: Tokens | null, now: number): void {
-    const lease = this.#leases.remove(job);
-    if (lease === undefined) return;
-    const { flow, reserved, units } = lease;
+  #endLease(lease: Lease, tokens: Tokens | null, now: number): void {
+    this.#leases.remove(lease);
+    const { job, flow, reserved, units } = lease;
     if (flow !== null && reserved) this.#freeReserved(flow, now);
     else if (flow !== null) {
       const used = tokens === null ? 0 : this.#units(tokens);
@@ -298,8 +323,9 @@ export class Pool {
     if (changed !== null) this.#queue.unblock((waiting) => couldServe(changed, waiting));
   }
 
-  lease(job: JobId): Lease | undefined {
-    return this.#leases.get(job);
+  /** The leases of a job: none, one, or two while daemons race for it. */
+  leasesAt(job: JobId): readonly Lease[] {
+    return this.#leases.at(job);
   }
 
   /** The leases that nobody took up in time, and the ones whose hold is over. They stay until `ended` is called. */
@@ -313,7 +339,7 @@ export class Pool {
     const rejections: Rejection[] = [];
     const known = new Map<string, boolean>();
     for (const job of this.#times.unsure(now)) {
-      const needs = needsOf(job, this.#vocabulary);
+      const needs = job.flow === null ? job.job : needsOf(job, this.#vocabulary);
       const anyone = known.get(needs) ?? this.#anyoneCould(job);
       known.set(needs, anyone);
       if (anyone) this.#times.trust(job);
@@ -327,6 +353,7 @@ export class Pool {
   /** Jobs that had somebody who could serve them may have nobody now. */
   #doubt(): void {
     this.#supplyChanged = false;
+    for (const job of this.#own.all()) if (!this.#anyoneCould(job)) this.#times.doubt(job);
     for (const { sample, jobs } of this.#queue.groups()) {
       if (!this.#anyoneCould(sample)) for (const job of jobs()) this.#times.doubt(job);
     }
@@ -345,8 +372,9 @@ export class Pool {
 
   /** The place of a waiting job by today's estimates, from 1; null when it does not wait. */
   position(id: JobId): number | null {
+    const own = this.#own.position(id);
     const ahead = this.#queue.ahead(id);
-    return ahead === null ? null : ahead.jobs + 1;
+    return own ?? (ahead === null ? null : ahead.jobs + 1);
   }
 
   /** The fairness counters, for the next life of the pool. */
@@ -362,15 +390,5 @@ export class Pool {
   #units(tokens: Tokens): number {
     const { promptTokenUnits, completionTokenUnits } = this.#parameters;
     return promptTokenUnits * tokens.prompt + completionTokenUnits * tokens.completion;
-  }
-
-  /** In a pool with daemons, a feature that none of them has can be refused at once. */
-  #missingFeature(job: WaitingJob): Refusal | null {
-    if (this.daemons.size === 0) return null;
-    for (const { feature, param } of job.features) {
-      const known = [...this.daemons.values()].some((daemon) => daemon.features.includes(feature));
-      if (!known) return refuse("unsupported_parameter", { param });
-    }
-    return null;
   }
 }

@@ -5,10 +5,21 @@ import type { Rate, Tokens } from "../pricing.ts";
 import type { NanoUsd } from "../units.ts";
 import type { Flow } from "./fair-queue.ts";
 
-export interface WaitingJob {
+/** A job that waits in a lane. */
+export interface QueuedJob extends Asked {
+  readonly flow: Flow;
+}
+
+/** A job that waits for its account's own daemons: in no lane, and free (economics.md §6). */
+export interface OwnJob extends Asked {
+  readonly flow: null;
+}
+
+export type WaitingJob = QueuedJob | OwnJob;
+
+interface Asked {
   readonly job: JobId;
   readonly account: AccountId;
-  readonly flow: Flow;
   /** The private network whose daemons alone may serve it; null in the open lanes. */
   readonly network: NetworkId | null;
   /** It runs in a slot that its account's package has reserved, and so goes ahead of everything (economics.md §8). */

@@ -60,7 +60,7 @@ type HoldPlace = Omit<HoldRow, "record"> & Pick<HoldRow["record"], "call">;
 export class Ledger {
   readonly #storage: DurableObjectStorage;
   readonly #state: AccountState;
-  /** The fences of jobs that were moved: an earlier attempt has no say any more. */
+  /** The fences of jobs that were moved, or won by one of two attempts: an earlier one has no say any more. */
   readonly #attempts: Map<JobId, number>;
   readonly #broken: (reason: string) => never;
   readonly #changed: () => void;
@@ -144,7 +144,9 @@ export class Ledger {
   post(facts: JobFacts, now: number): PostResult {
     this.sweep(now);
     const at = this.timeOf(now);
-    if (this.#isSuperseded(facts.job, facts.fence)) return { type: "refused", reason: "superseded" };
+    // Where the account was told which attempt counts, no other one posts, and not one either that was granted beside it.
+    if (facts.fence !== (this.#attempts.get(facts.job) ?? facts.fence))
+      return { type: "refused", reason: "superseded" };
     const hold = this.openHold(facts.job);
     if (hold !== undefined) return this.#settle(facts, hold, at);
     const ended = this.ending(facts.job);

@@ -1,56 +1,40 @@
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Outcome } from "../../core/outcome.ts";
-import type { Parameters } from "../../core/parameters.ts";
 import type { Tokens } from "../../core/pricing.ts";
-import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
 import { hexToBytes } from "../../core/receipt/canonical.ts";
 import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { ResponseDigest } from "../../core/receipt/digest.ts";
 import { type Ending, effectOf } from "../../core/routing/ending.ts";
 import type { SpeedSample } from "../../core/routing/speed.ts";
 import type { Frame } from "../../protocol/daemon/frames.ts";
-import type { Done, RelayMessage } from "../../protocol/daemon/messages.ts";
-import type { PostResult } from "../../protocol/internal/account.ts";
+
+import type { Done } from "../../protocol/daemon/messages.ts";
 import type { RelayJob } from "../../protocol/internal/job.ts";
-import type { JobReport } from "../../protocol/internal/pool.ts";
+import type { JobReport, RunningJob } from "../../protocol/internal/pool.ts";
+
 import { structuredDelta } from "../../protocol/openai/chat.ts";
-import type { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { type AnswerSink, refusedJob } from "./answer.ts";
 import { CollectedAnswer } from "./collected-answer.ts";
-import { CAUSED_BY_REQUEST, type Cut, deadlineOf, endingOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
+
+import { Contest } from "./contest.ts";
+import { CAUSED_BY_REQUEST, type Cut, deadlineOf, failureOf, finishReasons, outcomeOf } from "./endings.ts";
 import { Pace } from "./pace.ts";
-import { factsOf, failedCheck, type Observed, usageOf } from "./settlement.ts";
+import { Pauses } from "./pauses.ts";
+import { failedCheck, type Observed, settle } from "./settlement.ts";
+import type { StreamHost } from "./stream-host.ts";
 import { StreamedAnswer } from "./streamed-answer.ts";
 
-/** What a stream needs of its relay, whatever it is for. */
-export interface StreamBase {
-  readonly network: string;
-  readonly parameters: Parameters;
-  readonly dueTimes: DueTimes;
-  send(message: RelayMessage): void;
-  /** The stream is over and may be forgotten. */
-  ended(): void;
-}
-
-/** What a stream needs for its job. */
-export interface StreamHost extends StreamBase {
-  post(facts: JobFacts): Promise<PostResult>;
-  void(reason: string): Promise<void>;
-  /** A posted receipt: signed, queued, and acknowledged to the daemon once the queue has it. */
-  publish(text: string, body: ReceiptBody): Promise<void>;
-  report(report: JobReport): void;
-}
-
+type EndResult = Extract<JobReport, { type: "ended" }>["result"];
 type Stage = "offered" | "running" | "cancelling" | "settling" | "ended";
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * One job on one daemon. Stages: `offered` (the daemon has it) → `running` (accepted) → `settling` (its claim came) →
  * `ended`; a stream that is cut goes through `cancelling`, where it waits for the claim. Every change of stage goes
- * through {@link JobStream.#enter}. Before the first token the job may move to another daemon; after it the consumer
- * has the stream, and the relay alone ends its hold (economics.md §6).
+ * through {@link JobStream.#enter}. Before the first token the job may move to another daemon, or another one be asked
+ * beside this one; after it the consumer has the stream, and the relay alone ends its hold (economics.md §6).
  */
 export class JobStream {
   readonly job: RelayJob;
@@ -61,6 +45,8 @@ export class JobStream {
   readonly #answer: AnswerSink;
   readonly #deliver: (response: Response) => void;
   readonly #digest: ResponseDigest;
+  readonly #contest: Contest;
+  readonly #pauses = new Pauses();
   readonly #deadline: number;
   #stage: Stage = "offered";
   #stageAt: number;
@@ -73,8 +59,6 @@ export class JobStream {
   #framed = 0;
   #relayedBytes = 0;
   #lastWriteAt: number;
-  #pausedAt: number | null = null;
-  #pausedMs = 0;
   #reported = false;
 
   constructor(job: RelayJob, id: number, host: StreamHost, now: number) {
@@ -85,6 +69,11 @@ export class JobStream {
     this.#lastWriteAt = now;
     this.#deadline = deadlineOf(job, host.parameters);
     this.#digest = new ResponseDigest(hexToBytes(job.salt), job.choices);
+    this.#contest = new Contest(job.race, {
+      win: (race) => host.win(race),
+      won: () => this.#arm(),
+      lost: () => this.#stopLost(),
+    });
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.response = promise;
     this.#deliver = resolve;
@@ -109,6 +98,12 @@ export class JobStream {
     return this.#pace.firstTokenAt;
   }
 
+  /** The lease that it runs under, as its pool knows it. */
+  get lease(): RunningJob {
+    const { job, account, grant } = this.job;
+    return { job, fence: grant.fence, daemon: grant.daemon, account, race: this.#contest.race };
+  }
+
   get isSettling(): boolean {
     return this.#stage === "settling";
   }
@@ -119,17 +114,46 @@ export class JobStream {
     this.#enter("running");
   }
 
+  /** Whether the daemon may still give the job back, or another one be asked beside it. */
+  get #isUntouched(): boolean {
+    return this.#stage === "offered" || (this.#stage === "running" && this.#firstTokenAt === null);
+  }
+
+  /**
+   * Another attempt may begin beside this one, which from now on has to win before it shows anything. False where it has
+   * begun to answer, or has ended.
+   */
+  contest(): boolean {
+    if (!this.#isUntouched || this.#contest.isAsking) return false;
+    this.#contest.begin(this.job.grant.fence);
+    return true;
+  }
+
+  /** Another attempt has won. */
+  lose(): void {
+    if (this.#isUntouched) this.#contest.lose();
+  }
+
+  /** Ends an attempt that was slower than another one: it costs nothing, and the hold is the other one's. */
+  #stopLost(): void {
+    this.#host.send({ type: "cancel", stream: this.id });
+    this.#leave("lost", refuse("provider_failed", { detail: "Another provider was faster." }), true);
+  }
+
   /** The daemon does not take the job: nothing was served, another may be asked. */
   decline(): void {
-    const untouched = this.#stage === "offered" || (this.#stage === "running" && this.#firstTokenAt === null);
-    if (untouched) this.#leave("declined", refuse("provider_failed", { detail: "The provider declined." }), true);
+    if (this.#contest.isAsking && this.#contest.holdsBack(() => this.decline())) return;
+    if (this.#isUntouched)
+      this.#leave("declined", refuse("provider_failed", { detail: "The provider declined." }), true);
   }
 
   /** Relays a frame. Says what is wrong with one that cannot be: it then ends the job as the daemon's failure. */
-  frame({ kind, choice, tokens, payload }: Frame): void {
+  frame(frame: Frame): void {
+    const { kind, choice, tokens, payload } = frame;
     this.accept();
     if (this.#stage !== "running" && this.#stage !== "cancelling") return;
     if (payload.length === 0) return;
+    if (this.#contest.holdsBack(() => this.frame(frame), payload.length)) return;
     try {
       this.#digest.update(kind, choice, payload);
       const text = decoder.decode(payload);
@@ -159,26 +183,21 @@ export class JobStream {
   }
 
   #pause(): void {
-    if (this.#pausedAt !== null) return;
-    this.#pausedAt = Date.now();
+    if (this.#pauses.isOn) return;
+    this.#pauses.begin(Date.now());
     this.#host.send({ type: "pause", stream: this.id });
   }
 
-  /** Whether it had to wait for its consumer, which says nothing of its daemon. */
-  get #wasPaused(): boolean {
-    return this.#pausedAt !== null || this.#pausedMs > 0;
-  }
-
   #drained(): void {
-    if (this.#pausedAt === null || this.#answer.pendingBytes > LIMITS.streamLowWaterBytes) return;
-    this.#pausedMs += Date.now() - this.#pausedAt;
-    this.#pausedAt = null;
+    if (!this.#pauses.isOn || this.#answer.pendingBytes > LIMITS.streamLowWaterBytes) return;
+    this.#pauses.end(Date.now());
     this.#host.send({ type: "resume", stream: this.id });
   }
 
   /** The daemon says that it cannot go on, or has gone. What the request itself caused is not tried elsewhere. */
   fail(code: string): void {
     if (this.#stage === "settling" || this.#stage === "ended") return;
+    if (this.#contest.isAsking && this.#contest.holdsBack(() => this.fail(code))) return;
     if (this.#stage === "cancelling") {
       this.#run(this.#release("daemon_gone_after_cancel", "failed"));
       return;
@@ -193,6 +212,7 @@ export class JobStream {
 
   /** The consumer has gone, or asked to stop. */
   cancel(): void {
+    if (this.#isUntouched && this.#contest.holdsBack(() => this.cancel())) return;
     if (this.#stage === "offered" || (this.#stage === "running" && this.#isFree())) {
       this.#host.send({ type: "cancel", stream: this.id });
       this.#run(this.#release("cancelled_free", "cancelled"));
@@ -216,6 +236,7 @@ export class JobStream {
   done(done: Done): void {
     this.accept();
     if (this.#stage !== "running" && this.#stage !== "cancelling") return;
+    if (this.#contest.holdsBack(() => this.done(done))) return;
     this.#enter("settling");
     const settled = failedCheck(this.job, done, this.#observed()).then((failed) =>
       this.#settle(failed === null ? outcomeOf(this.#cut) : "unverified", done, failed),
@@ -243,36 +264,28 @@ export class JobStream {
 
   async #settle(outcome: Outcome, done: Done | null, failed: ClaimCheck | null = null): Promise<void> {
     this.#enter("settling");
-    const facts = factsOf(this.#host.network, this.job, outcome, done, failed, this.#observed(), Date.now());
-    const ending = endingOf(outcome, this.#firstTokenAt, done, failed, facts.usage);
-    const result = await this.#host.post(facts);
-    // A claim that fails a check does so also where the hold is over.
-    if (failed !== null) this.#ending = ending;
-    if (result.type === "refused") {
-      this.#host.send({ type: "refused", job: this.job.job, reason: result.reason });
-      return this.#close(refuse("job_expired"), "failed", null);
+    const end = await settle(this.#host, this.job, outcome, done, failed, this.#observed());
+    this.#ending = end.ending;
+    if (end.type === "refused") {
+      this.#host.send({ type: "refused", job: this.job.job, reason: end.reason });
+      return this.#close(refuse(end.code), "failed", null);
     }
-    const body = JSON.parse(result.body) as ReceiptBody;
-    if (body.fence !== this.job.grant.fence) {
-      // Another attempt was posted first: its receipt is not this daemon's.
-      this.#host.send({ type: "refused", job: this.job.job, reason: "superseded" });
-      return this.#close(refuse("provider_failed"), "failed", null);
+    if (end.ending === "completed" && !this.#pauses.haveBeen) {
+      this.#speed = this.#pace.speed(end.tokens, this.#acceptedAt);
     }
-    if (body.outcome === outcome) this.#ending = ending;
-    if (ending === "completed" && !this.#wasPaused) this.#speed = this.#pace.speed(facts.usage, this.#acceptedAt);
-    const failure = failureOf(body.outcome, this.#firstTokenAt);
+    const failure = failureOf(end.outcome, this.#firstTokenAt);
     if (failure === undefined) {
       if (this.#firstTokenAt === null) this.#answer.begin();
       // Who does not read what there is will not read an end either.
       if (this.#cut === "stalled") this.#answer.abort();
-      else this.#answer.finish(finishReasons(this.job.choices, done, this.#cut), usageOf(body));
+      else this.#answer.finish(finishReasons(this.job.choices, done, this.#cut), end.usage);
     }
     this.#close(
       failure === undefined ? null : refuse(failure),
       failure === undefined ? "served" : "failed",
-      facts.usage,
+      end.tokens,
     );
-    await this.#host.publish(result.body, body);
+    await this.#host.acknowledge(end.receipt);
   }
 
   /** Ends the hold without a charge. */
@@ -284,8 +297,9 @@ export class JobStream {
   }
 
   /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
-  #leave(result: "declined" | "failed", refusal: Refusal, move: boolean): void {
-    this.#ending = result === "declined" ? result : move ? "failed_unstarted" : "refused";
+  #leave(result: "declined" | "failed" | "lost", refusal: Refusal, move: boolean): void {
+    if (result === "lost") this.#ending = "outrun";
+    else this.#ending = result === "declined" ? result : move ? "failed_unstarted" : "refused";
     this.#refuse(refusal, move, false);
     this.#end(result, null);
   }
@@ -306,7 +320,7 @@ export class JobStream {
     this.#deliver(refusedJob({ refusal, move, resolved }));
   }
 
-  #end(result: "served" | "cancelled" | "declined" | "failed", tokens: Tokens | null): void {
+  #end(result: EndResult, tokens: Tokens | null): void {
     if (this.#stage === "ended") return;
     this.#enter("ended");
     const { job, grant, lane } = this.job;
@@ -335,9 +349,10 @@ export class JobStream {
       case "cancelling":
         return this.#stageAt + LIMITS.claimAfterCancelMs;
       case "running": {
-        const due = [this.#deadline, this.#lastWriteAt + LIMITS.streamCommentMs];
+        // What waits for the race's end comes before anything that time brings.
+        if (this.#contest.isAsking) return null;
+        const due = [this.#deadline, this.#lastWriteAt + LIMITS.streamCommentMs, this.#pauses.due];
         if (!this.#reported) due.push(this.#acceptedAt + LIMITS.leaseReportMs);
-        if (this.#pausedAt !== null) due.push(this.#pausedAt + LIMITS.streamPausedMs - this.#pausedMs);
         return Math.min(...due);
       }
       default:
@@ -357,6 +372,7 @@ export class JobStream {
 
   #tickRunning(now: number): void {
     if (now >= this.#deadline) {
+      if (this.#contest.holdsBack(() => this.#tick())) return;
       if (this.#firstTokenAt !== null) this.#stop("bound");
       else {
         this.#host.send({ type: "cancel", stream: this.id });
@@ -364,15 +380,13 @@ export class JobStream {
       }
       return;
     }
-    const paused = this.#pausedMs + (this.#pausedAt === null ? 0 : now - this.#pausedAt);
-    if (paused >= LIMITS.streamPausedMs) {
+    if (this.#pauses.areOver(now)) {
       this.#stop("stalled");
       return;
     }
     if (!this.#reported && now - this.#acceptedAt >= LIMITS.leaseReportMs) {
       this.#reported = true;
-      const { job, grant, account } = this.job;
-      this.#host.report({ type: "running", job, fence: grant.fence, daemon: grant.daemon, account });
+      this.#host.report({ type: "running", ...this.lease });
     }
     if (now - this.#lastWriteAt >= LIMITS.streamCommentMs) {
       this.#lastWriteAt = now;

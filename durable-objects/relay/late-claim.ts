@@ -39,6 +39,8 @@ export async function answerLateJob(host: LateClaimHost, daemon: string, late: L
   }
   // A probe had no hold. To the daemon it is a job whose consumer has gone.
   if (ticket.probe === true) return { type: "refused", reason: PROBE_ENDED };
+  // No account knows of it, and nothing is owed.
+  if (ticket.own) return { type: "refused", reason: "own_device" };
   // A later attempt may wait for a daemon although this one was posted: its relay was lost before it could say so.
   const { account, job, fence } = ticket;
   const holder = () => holderOf(host.env, account, job);

@@ -16,8 +16,9 @@ import { GENESIS_PEG, type Millicredits, type NanoUsd } from "../../core/units.t
 import type { RelayJob } from "../../protocol/internal/job.ts";
 import type { ProbeOrder, Registration } from "../../protocol/internal/pool.ts";
 import { sha256Hex } from "../shared/hash.ts";
-import type { JobStream, StreamBase, StreamHost } from "./job-stream.ts";
+import type { JobStream } from "./job-stream.ts";
 import { PROBE_ENDED } from "./late-claim.ts";
+import type { StreamBase, StreamHost } from "./stream-host.ts";
 
 /** A request with the texts that begin a right answer to it. None: any answer is right that came with a claim that holds. */
 interface KnownAnswer {
@@ -92,7 +93,6 @@ function probeJob(
   now: number,
 ): RelayJob {
   const salt = crypto.getRandomValues(new Uint8Array(16));
-  const none = 0 as NanoUsd;
   return {
     job,
     account: provider,
@@ -111,19 +111,11 @@ function probeJob(
       dispatchedAt: now,
       leaseUntil: now + LIMITS.leaseMs,
     },
+    race: null,
     hold: {
-      lane,
-      reserved: false,
-      share: { weight: 1, paying: true },
-      maxRate: null,
-      allotment: null,
-      price: none,
       promptBound: context,
       completionCap: Number(request.max_completion_tokens),
       expiresAt: now + parameters.queueLimitMs + HOLD_SLA_MS + HOLD_GRACE_MS,
-      held: 0 as Millicredits,
-      remaining: 0 as Millicredits,
-      unbacked: false,
     },
     queuedAt: now,
     firstDispatchedAt: now,
@@ -147,7 +139,10 @@ export function probeHost(base: StreamBase, ended: (effect: Effect) => void): St
       return { type: "posted", body, seq: 0, remaining: 0 as Millicredits };
     },
     void: async () => {},
-    publish: async (_text, { job }) => base.send({ type: "refused", job, reason: PROBE_ENDED }),
+    win: async () => true,
+    acknowledge: async (receipt) => {
+      if (receipt !== null) base.send({ type: "refused", job: receipt.body.job, reason: PROBE_ENDED });
+    },
     report: (report) => (report.type === "ended" ? ended(report.effect) : undefined),
   };
 }

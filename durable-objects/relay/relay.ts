@@ -3,31 +3,30 @@ import { refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Parameters } from "../../core/parameters.ts";
+
 import type { ProbeResult } from "../../core/routing/quarantine.ts";
+
 import { decodeFrame } from "../../protocol/daemon/frames.ts";
 import { type DaemonMessage, type Done, type Failed, type Notice, PING, PONG } from "../../protocol/daemon/messages.ts";
 import { decodePack, isPack } from "../../protocol/daemon/packs.ts";
 import type { PostResult, VoidResult } from "../../protocol/internal/account.ts";
 import type { RelayJob, TicketContent } from "../../protocol/internal/job.ts";
 import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
-import type {
-  Audience,
-  ConnectedDaemon,
-  ProbeOrder,
-  RelayRpc,
-  Roster,
-  RunningJob,
-} from "../../protocol/internal/pool.ts";
+
+import type { Audience, ConnectedDaemon, ProbeOrder, RelayRpc, Roster } from "../../protocol/internal/pool.ts";
+
 import { DueTimes } from "../shared/due-times.ts";
 import { emitError } from "../shared/events.ts";
 import { holderOf } from "../shared/holder.ts";
 import { schedulerStub } from "../shared/places.ts";
-import { persisting } from "../shared/retry.ts";
+import { persisting, retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
 import { Connections, send, sendAll } from "./connections.ts";
 import { ended, refusal } from "./given-back.ts";
+
 import { jobMessage } from "./job-message.ts";
-import { JobStream, type StreamBase, type StreamHost } from "./job-stream.ts";
+import { JobStream } from "./job-stream.ts";
+
 import { answerLateJob, type LateClaimResult, type LateJob } from "./late-claim.ts";
 import { readMessage, textOf } from "./messages.ts";
 import { probeHost, runProbe } from "./probe.ts";
@@ -35,18 +34,13 @@ import { Publishing } from "./publishing.ts";
 import { Reports } from "./reports.ts";
 import { type Session, sessionOf } from "./session.ts";
 import { SlotShares } from "./slot-shares.ts";
+import type { StreamBase, StreamHost } from "./stream-host.ts";
+import { Streams } from "./streams.ts";
 import { sealTicket } from "./tickets.ts";
 
 const TOO_EARLY = refuse("unexpected_message", { detail: "Say hello first." });
 const NO_UTF8 = refuse("malformed_frame", { detail: "A text of the pack is not UTF-8." });
 const TOO_LARGE = { error: `a pack has at most ${LIMITS.daemonPackBytes} bytes` };
-
-interface LiveStream {
-  readonly stream: JobStream;
-  readonly socket: WebSocket;
-  /** Whether it is a user's job, and no probe. */
-  readonly counts: boolean;
-}
 
 /**
  * The sockets of a shard of daemons, and the streams that pass through them. Sockets hibernate: a relay without streams
@@ -57,13 +51,10 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   readonly #parameters: Parameters;
   readonly #connections: Connections;
   readonly #shares: SlotShares;
-  readonly #streams = new Map<number, LiveStream>();
-  readonly #byJob = new Map<JobId, JobStream>();
+  readonly #streams = new Streams();
   readonly #receipts: Publishing;
   readonly #reports: Reports;
   readonly #dueTimes = new DueTimes();
-  /** Streams of an earlier life of this relay must never be taken for new ones, so numbers start anywhere. */
-  #nextStream = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -79,7 +70,8 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       parameters: this.#parameters,
       name: this.#name,
       scheduler: (model) => this.#scheduler(model),
-      running: (daemon, model) => this.#running(model).flatMap((job) => (job.daemon === daemon ? [job.job] : [])),
+      running: (daemon, model) =>
+        this.#streams.running(model).flatMap((job) => (job.daemon === daemon ? [job.job] : [])),
       elsewhere: (daemon, model) => this.#shares.elsewhere(daemon, model),
       gone: (socket) => this.#gone(socket),
     });
@@ -144,10 +136,11 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     await gone.catch((error: unknown) => emitError("unregister_failed", error, { job }));
   }
 
-  #ticketOf({ job, account, grant, model, hold, salt }: RelayJob, probe?: true): Promise<string> {
+  #ticketOf({ job, account, lane, grant, model, hold, salt }: RelayJob, probe?: true): Promise<string> {
     const { daemon, fence, terms } = grant;
-    const content = { job, account, daemon, fence, model, terms, salt, expiry: hold.expiresAt };
-    return sealTicket(this.env, probe === undefined ? content : { ...content, probe });
+    const content: TicketContent = { job, account, daemon, fence, model, terms, salt, expiry: hold.expiresAt };
+    const mark = { ...(lane === null && { own: true as const }), ...(probe === true && { probe }) };
+    return sealTicket(this.env, { ...content, ...mark });
   }
 
   #start(
@@ -157,11 +150,9 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     hostOf: (id: number) => StreamHost,
     counts = true,
   ): JobStream {
-    const id = this.#nextStream;
-    this.#nextStream = (this.#nextStream + 1) >>> 0;
+    const id = this.#streams.number();
     const stream = new JobStream(job, id, hostOf(id), Date.now());
-    this.#streams.set(id, { stream, socket, counts });
-    this.#byJob.set(job.job, stream);
+    this.#streams.add(stream, socket, counts);
     this.#shares.started(job.grant.daemon, job.model);
     send(socket, jobMessage(job, stream, ticket));
     return stream;
@@ -176,9 +167,15 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       ...this.#baseOf(job, id, socket),
       post: (facts) => insist<PostResult>(async () => await account().post(facts)),
       void: async (reason) => {
-        await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
+        // Nothing is held for an own device's job.
+        if (job.lane !== null)
+          await insist<VoidResult>(async () => await account().void(job.job, reason, job.grant.fence));
       },
-      publish: (text, body) => this.#receipts.publish(text, body),
+      win: (race) => this.#win(job, race),
+      acknowledge: async (receipt) => {
+        if (receipt === null) send(socket, { type: "settled", job: job.job, receipt: null });
+        else await this.#receipts.publish(receipt.text, receipt.body);
+      },
       report: (report) => this.#reports.add(job.model, report, report.type === "ended" && this.#isFull(job)),
     };
   }
@@ -191,8 +188,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       dueTimes: this.#dueTimes,
       send: (message) => send(socket, message),
       ended: () => {
-        if (this.#streams.delete(id)) this.#shares.ended(job.grant.daemon, job.model);
-        if (this.#byJob.get(job.job)?.id === id) this.#byJob.delete(job.job);
+        if (this.#streams.remove(id)) this.#shares.ended(job.grant.daemon, job.model);
       },
     };
   }
@@ -213,14 +209,16 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     });
   }
 
+  /** Whether an attempt has won its race. Its account then knows that no other one has a say. */
+  async #win({ job, account, lane, model, grant: { fence } }: RelayJob, race: number): Promise<boolean> {
+    const hasWon = await retrying<boolean>(async () => await this.#scheduler(model).win(job, fence, race));
+    if (!hasWon || lane === null) return hasWon;
+    return await retrying<boolean>(async () => await holderOf(this.env, account, job).advance(job, fence));
+  }
+
   /** Whether a job's daemon has no slot left beside it: then somebody may wait for this one. */
   #isFull({ model, grant: { daemon } }: RelayJob): boolean {
-    let free = this.#connections.slotsOf(daemon, model);
-    for (const { stream } of this.#streams.values()) {
-      if (stream.job.grant.daemon === daemon && stream.job.model === model) free -= 1;
-      if (free <= 0) return true;
-    }
-    return false;
+    return this.#streams.fills(daemon, model, this.#connections.slotsOf(daemon, model));
   }
 
   override async webSocketMessage(socket: WebSocket, raw: string | ArrayBuffer): Promise<void> {
@@ -268,7 +266,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     if ("error" in frame) {
       return this.#connections.complain(socket, refuse("malformed_frame", { detail: `${frame.error}.` }));
     }
-    const stream = this.#streamOf(socket, frame.stream);
+    const stream = this.#streams.of(socket, frame.stream);
     // A stream of an earlier life of this relay: its consumer has gone with it.
     if (stream === null) send(socket, { type: "cancel", stream: frame.stream });
     else stream.frame(frame);
@@ -291,9 +289,9 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       case "drain":
         return await connections.drain(socket, session);
       case "accept":
-        return this.#streamOf(socket, message.stream)?.accept();
+        return this.#streams.of(socket, message.stream)?.accept();
       case "decline":
-        return this.#streamOf(socket, message.stream)?.decline();
+        return this.#streams.of(socket, message.stream)?.decline();
       case "failed":
         return await this.#failed(socket, session, message);
       case "done":
@@ -303,16 +301,11 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     }
   }
 
-  #streamOf(socket: WebSocket, id: number): JobStream | null {
-    const live = this.#streams.get(id);
-    return live?.socket === socket ? live.stream : null;
-  }
-
   async #done(socket: WebSocket, session: Session, done: Done): Promise<void> {
-    const stream = done.stream === undefined ? null : this.#streamOf(socket, done.stream);
+    const stream = done.stream === undefined ? null : this.#streams.of(socket, done.stream);
     if (stream?.job.job === done.job) return stream.done(done);
     // Being settled just now: the daemon hears of it when it is.
-    if (this.#byJob.get(done.job)?.isSettling === true) return;
+    if (this.#streams.attempt(done.job, done.fence)?.isSettling === true) return;
     const { job, ticket } = done;
     // A stream that has ended without its claim: only the ticket tells whose it was.
     if (ticket === undefined) return send(socket, { type: "resend", job });
@@ -322,14 +315,14 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   async #failed(socket: WebSocket, session: Session, { stream, ticket, job, code }: Failed): Promise<void> {
-    if (stream !== undefined) return this.#streamOf(socket, stream)?.fail(code);
+    if (stream !== undefined) return this.#streams.of(socket, stream)?.fail(code);
     // A job that the daemon lost with its connection, and its relay perhaps too: nobody else knows of its hold.
     if (job !== undefined && ticket !== undefined) await this.#answerLate(session, { job, ticket });
   }
 
   #answerLate(session: Session, late: LateJob): Promise<LateClaimResult> {
     const isCurrent = async ({ job, fence, model }: TicketContent) =>
-      !this.#byJob.has(job) && (await this.#scheduler(model).isCurrent(job, fence));
+      this.#streams.at(job).length === 0 && (await this.#scheduler(model).isCurrent(job, fence));
     return answerLateJob({ env: this.env, isCurrent }, session.daemon, late);
   }
 
@@ -347,7 +340,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   #gone(socket: WebSocket): void {
-    for (const live of this.#streams.values()) if (live.socket === socket) live.stream.fail("daemon_gone");
+    for (const stream of this.#streams.over(socket)) stream.fail("daemon_gone");
   }
 
   async roster(model: string): Promise<Roster> {
@@ -355,14 +348,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       const registration = this.#connections.registrations(session).get(model);
       return registration === undefined ? [] : [registration];
     });
-    return { registrations, running: this.#running(model) };
-  }
-
-  #running(model: string): RunningJob[] {
-    return [...this.#streams.values()]
-      .filter(({ counts, stream }) => counts && stream.job.model === model)
-      .map(({ stream }) => stream.job)
-      .map(({ job, grant, account }) => ({ job, fence: grant.fence, daemon: grant.daemon, account }));
+    return { registrations, running: this.#streams.running(model) };
   }
 
   async membershipsChanged(account: AccountId): Promise<void> {
@@ -370,14 +356,21 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
   }
 
   async cancel(job: JobId): Promise<boolean> {
-    const stream = this.#byJob.get(job);
-    stream?.cancel();
-    return stream !== undefined;
+    const attempts = this.#streams.at(job);
+    for (const stream of attempts) stream.cancel();
+    return attempts.length > 0;
+  }
+
+  async contest(job: JobId, fence: number): Promise<boolean> {
+    return this.#streams.attempt(job, fence)?.contest() ?? false;
+  }
+
+  async lose(job: JobId, fence: number): Promise<void> {
+    this.#streams.attempt(job, fence)?.lose();
   }
 
   async connected(daemons: readonly DaemonId[]): Promise<ConnectedDaemon[]> {
-    const jobs = [...this.#streams.values()].map(({ stream }) => stream.job);
-    return this.#connections.connected(daemons, jobs);
+    return this.#connections.connected(daemons, this.#streams.jobs());
   }
 
   refresh(daemon: DaemonId): Promise<void> {

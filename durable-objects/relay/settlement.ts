@@ -1,16 +1,21 @@
 /** From a stream that has ended to the facts that its account posts (architecture.md, steps 5 and 6). */
 
+import type { ErrorCode } from "../../core/errors.ts";
 import { parseDaemonId, parseSignature } from "../../core/keys.ts";
+import type { Lane } from "../../core/lanes.ts";
 import type { Outcome } from "../../core/outcome.ts";
 import { billedTokens, type Tokens } from "../../core/pricing.ts";
 import type { JobFacts, ReceiptBody } from "../../core/receipt/body.ts";
 import type { ClaimCheck } from "../../core/receipt/checks.ts";
 import { claimBytes } from "../../core/receipt/claim.ts";
 import { NETWORK_PAYEE } from "../../core/receipt/rollup.ts";
-import { formatCredits, formatUsd } from "../../core/units.ts";
+import type { Ending } from "../../core/routing/ending.ts";
+import { formatCredits, formatUsd, type Millicredits, type NanoUsd } from "../../core/units.ts";
 import type { Done } from "../../protocol/daemon/messages.ts";
+import type { PostResult } from "../../protocol/internal/account.ts";
 import type { RelayJob } from "../../protocol/internal/job.ts";
 import type { Usage } from "../../protocol/openai/chat.ts";
+import { endingOf } from "./endings.ts";
 
 /** What the relay saw of a job. */
 export interface Observed {
@@ -22,7 +27,59 @@ export interface Observed {
   readonly firstTokenAt: number | null;
 }
 
-/** Who receives the network's share. */
+/** A receipt as its account has posted it. */
+export interface PostedReceipt {
+  readonly text: string;
+  readonly body: ReceiptBody;
+}
+
+/** What a stream's end came to. */
+export type Settlement =
+  | {
+      readonly type: "settled";
+      readonly outcome: Outcome;
+      readonly usage: Usage;
+      /** What it was for the daemon's score. */
+      readonly ending: Ending;
+      /** What was used, for the pool. */
+      readonly tokens: Tokens;
+      /** Null for an own device's job, which is free and leaves nothing behind (economics.md §6). */
+      readonly receipt: PostedReceipt | null;
+    }
+  | { readonly type: "refused"; readonly reason: string; readonly code: ErrorCode; readonly ending: Ending };
+
+/** Settles a job that ended with a claim, or without one when `done` is null. `failed` is the check that it failed. */
+export async function settle(
+  host: { readonly network: string; post(facts: JobFacts): Promise<PostResult> },
+  job: RelayJob,
+  outcome: Outcome,
+  done: Done | null,
+  failed: ClaimCheck | null,
+  observed: Observed,
+): Promise<Settlement> {
+  const tokens = billed(job, done, observed);
+  const { lane, grant } = job;
+  const ending = endingOf(outcome, observed.firstTokenAt, done, failed, tokens);
+  if (lane === null) return { type: "settled", outcome, ending, usage: freeUsage(job, tokens), tokens, receipt: null };
+  // A claim that fails a check does so also where the hold is over.
+  const otherwise = failed === null ? "unjudged" : ending;
+  const facts = factsOf(host.network, { ...job, lane }, outcome, tokens, done, failed, observed, Date.now());
+  const result = await host.post(facts);
+  if (result.type === "refused") return { ...result, code: "job_expired", ending: otherwise };
+  const body = JSON.parse(result.body) as ReceiptBody;
+  // Another attempt was posted first: its receipt is not this daemon's.
+  if (body.fence !== grant.fence) {
+    return { type: "refused", reason: "superseded", code: "provider_failed", ending: otherwise };
+  }
+  return {
+    type: "settled",
+    outcome: body.outcome,
+    ending: body.outcome === outcome ? ending : otherwise,
+    usage: usageOf(body),
+    tokens,
+    receipt: { text: result.body, body },
+  };
+}
 
 const keys = new Map<string, CryptoKey>();
 const KEYS_KEPT = 1_024;
@@ -57,28 +114,34 @@ async function publicKey(daemon: string): Promise<CryptoKey> {
   return imported;
 }
 
-/** The facts of a job that ended with a claim, or without one when `done` is null. `failed` is the check that it failed. */
-export function factsOf(
+/** The tokens that count for a job; none where there is no claim. */
+function billed(
+  { hold, choices, minBytesPerTokenHundredths }: RelayJob,
+  done: Done | null,
+  observed: Observed,
+): Tokens {
+  if (done === null) return { prompt: 0, completion: 0 };
+  return billedTokens({
+    claimed: done.usage,
+    framed: observed.framed,
+    relayedBytes: observed.relayedBytes,
+    completionCap: hold.completionCap * choices,
+    promptBound: hold.promptBound,
+    minBytesPerTokenHundredths,
+  });
+}
+
+function factsOf(
   network: string,
-  job: RelayJob,
+  job: RelayJob & { readonly lane: Lane },
   outcome: Outcome,
+  tokens: Tokens,
   done: Done | null,
   failed: ClaimCheck | null,
   observed: Observed,
   now: number,
 ): JobFacts {
-  const { grant, hold } = job;
-  const tokens: Tokens =
-    done === null
-      ? { prompt: 0, completion: 0 }
-      : billedTokens({
-          claimed: done.usage,
-          framed: observed.framed,
-          relayedBytes: observed.relayedBytes,
-          completionCap: hold.completionCap * job.choices,
-          promptBound: hold.promptBound,
-          minBytesPerTokenHundredths: job.minBytesPerTokenHundredths,
-        });
+  const { grant } = job;
   return {
     network,
     job: job.job,
@@ -110,16 +173,28 @@ export function factsOf(
 }
 
 /** OpenAI's usage object with what the job cost. */
-export function usageOf(body: ReceiptBody): Usage {
-  const { usage, charge, times, lane, job } = body;
+function usageOf({ usage, charge, times, lane, job }: ReceiptBody): Usage {
   return {
-    prompt_tokens: usage.prompt,
-    completion_tokens: usage.completion,
-    total_tokens: usage.prompt + usage.completion,
+    ...counted(usage),
     cost: formatCredits(charge.millicredits),
     cost_usd: formatUsd(charge.nano_usd),
     lane,
     queue_ms: times.dispatched - times.queued,
     receipt: job,
   };
+}
+
+function freeUsage({ queuedAt, grant }: RelayJob, tokens: Tokens): Usage {
+  return {
+    ...counted(tokens),
+    cost: formatCredits(0 as Millicredits),
+    cost_usd: formatUsd(0 as NanoUsd),
+    lane: null,
+    queue_ms: Math.max(0, grant.dispatchedAt - queuedAt),
+    receipt: null,
+  };
+}
+
+function counted({ prompt, completion }: Tokens) {
+  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }

@@ -1,15 +1,12 @@
 import { DurableObject } from "cloudflare:workers";
-import { type Refusal, refuse } from "../../core/errors.ts";
+import { refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
-import { LANE_TABLE } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { Standings } from "../../core/routing/standings.ts";
 import { roomOf } from "../../core/scheduler/daemon.ts";
-import type { Flow } from "../../core/scheduler/fair-queue.ts";
-import { type Dispatch, type Lease, Pool } from "../../core/scheduler/pool.ts";
-import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
+import { type Lease, Pool } from "../../core/scheduler/pool.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
-import type { AcquireRequest, AcquireResponse, Slot } from "../../protocol/internal/job.ts";
+import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/job.ts";
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
 import type {
   DaemonStanding,
@@ -25,13 +22,13 @@ import { migrate } from "../shared/migrations.ts";
 import { relayStub } from "../shared/places.ts";
 import { retrying } from "../shared/retry.ts";
 import { parametersOf } from "../shared/settings.ts";
+import { grantOf, refusedWith, slotOf, waitingJob } from "./acquiring.ts";
 import { Probing } from "./probing.ts";
+import { Races } from "./races.ts";
 import { Registry } from "./registry.ts";
 import { SCHEDULER_MIGRATIONS } from "./schema.ts";
 import { ScoreBook, shownStanding } from "./score-book.ts";
 
-/** The flow of the accounts that never paid. No account has this name. */
-const UNPAID = "unpaid";
 /** How long a start waits for relays to say what they run. */
 const RECOVERY_MS = 2_000;
 /** How often a pool that jobs wait in keeps its counters: one row in this time. */
@@ -52,6 +49,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   readonly #parameters: Parameters;
   readonly #scores: ScoreBook;
   readonly #standings: Standings;
+  readonly #races: Races;
   readonly #pool: Pool;
   readonly #probing: Probing;
   readonly #waiters = new Map<JobId, Waiter>();
@@ -80,6 +78,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       run: (relay, order) => relayStub(env, relay).probe({ ...order, model: this.#model() }),
       nextFence: () => this.#registry.nextFence(),
     });
+    this.#races = new Races(ctx.storage.sql);
     const counters = this.#registry.fairness();
     if (counters !== null) this.#pool.restoreFairness(counters);
     for (const registration of this.#registry.all()) this.#pool.register(registration, Date.now());
@@ -90,6 +89,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   override async fetch(incoming: Request): Promise<Response> {
     const request = await incoming.json<AcquireRequest>();
     await this.#recover();
+    if (request.beside !== null) return Response.json(this.#grantBeside(request, request.beside));
     if (incoming.signal.aborted) {
       this.#abandon(request);
       return Response.json(refusedWith(refuse("cancelled")));
@@ -110,6 +110,18 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     return Response.json(response);
   }
 
+  /** A second daemon for a job that another one has shown nothing of. Nobody waits for it, so nobody's hold depends on it. */
+  #grantBeside(request: AcquireRequest, race: number): AcquireResponse {
+    const now = Date.now();
+    // How long the job waited is known since the first one has it.
+    const { slotSince: _, ...job } = waitingJob(request, now);
+    const dispatch = this.#waiters.has(request.job)
+      ? null
+      : this.#pool.beside(job, race, now, () => this.#registry.nextFence());
+    this.#pump();
+    return dispatch === null ? refusedWith(refuse("no_provider")) : grantOf(dispatch, now);
+  }
+
   /** The caller of a waiting job went away: the job leaves the queue, and its hold is released. */
   #leave(job: JobId): void {
     const waiter = this.#waiters.get(job);
@@ -120,7 +132,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   }
 
   /** Nobody is left to end this job's hold, so the scheduler does (economics.md §6). */
-  #abandon({ account, job }: AcquireRequest): void {
+  #abandon({ account, job, lane }: AcquireRequest): void {
+    // Nothing is held for an own device's job.
+    if (lane === null) return;
     const released = this.#void(account, job, "consumer_gone", null);
     this.ctx.waitUntil(released.catch((error: unknown) => emitError("void_failed", error, { job })));
   }
@@ -183,7 +197,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const position = this.#pool.position(job);
     // The drain rate that an ETA needs comes with the market's routing.
     if (position !== null) return { type: "queued", position, etaMs: null };
-    const lease = this.#pool.lease(job);
+    const [lease] = this.#pool.leasesAt(job);
     return lease === undefined ? { type: "unknown" } : { type: "running", daemon: lease.daemon, fence: lease.fence };
   }
 
@@ -192,16 +206,35 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       this.#leave(job);
       return true;
     }
-    const lease = this.#pool.lease(job);
-    const relay = lease === undefined ? undefined : this.#pool.daemons.get(lease.daemon)?.relay;
-    return relay === undefined ? false : await relayStub(this.env, relay).cancel(job);
+    const relays = new Set(this.#pool.leasesAt(job).map((lease) => this.#relayOf(lease)));
+    relays.delete(undefined);
+    const asked = [...relays].map((relay = "") => relayStub(this.env, relay).cancel(job));
+    return (await Promise.all(asked)).includes(true);
+  }
+
+  #relayOf({ daemon }: Lease): string | undefined {
+    return this.#pool.daemons.get(daemon)?.relay;
   }
 
   async isCurrent(job: JobId, fence: number): Promise<boolean> {
     await this.#recover();
     if (this.#waiters.has(job)) return false;
-    const lease = this.#pool.lease(job);
-    return lease === undefined || lease.fence <= fence;
+    const others = this.#pool.leasesAt(job).filter((lease) => lease.fence !== fence);
+    return others.every((lease) => lease.fence < fence && lease.race === null);
+  }
+
+  async win(job: JobId, fence: number, race: number): Promise<boolean> {
+    const hasWon = this.#races.win(race, fence, Date.now());
+    if (hasWon) for (const lease of this.#pool.leasesAt(job)) if (lease.fence !== fence) this.#stopLoser(lease);
+    return hasWon;
+  }
+
+  /** Tells the relay of a losing attempt. One that is not reached asks before it shows anything, and hears of it then. */
+  #stopLoser(lease: Lease): void {
+    const relay = this.#relayOf(lease);
+    if (relay === undefined) return;
+    const told = relayStub(this.env, relay).lose(lease.job, lease.fence);
+    this.ctx.waitUntil(told.catch((error: unknown) => emitError("loser_not_told", error, { job: lease.job })));
   }
 
   async daemonStanding(daemon: DaemonId): Promise<DaemonStanding | null> {
@@ -257,15 +290,16 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   async #lapse(lease: Lease): Promise<void> {
     if (this.#lapsing.has(lease)) return;
     this.#lapsing.add(lease);
-    const { job, fence, daemon, account } = lease;
+    const { job, fence, account } = lease;
     try {
-      const relay = this.#pool.daemons.get(daemon)?.relay;
+      const relay = this.#relayOf(lease);
       const running = relay !== undefined && (await this.#runs(relay, job, fence));
       // While the relay was asked, the job may have ended or moved on: then its hold is no longer this lease's to release.
-      if (this.#pool.lease(job) !== lease || this.#waiters.has(job)) return;
+      if (!this.#pool.leasesAt(job).includes(lease) || this.#waiters.has(job)) return;
       // A relay ends what it runs before the hold does, but its timers may be late: until it says so the slot is taken.
       if (running) return this.#pool.running(lease, Date.now());
-      await this.#void(account, job, "lease_lapsed", fence);
+      // Where another attempt runs beside it, the hold is that one's.
+      if (this.#pool.leasesAt(job).length === 1) await this.#void(account, job, "lease_lapsed", fence);
       this.#pool.ended(job, fence, null, Date.now());
       this.#pump();
     } catch (error) {
@@ -318,68 +352,6 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     // A timer that is left behind would keep the object awake, and billed.
     clearTimeout(timer);
   }
-}
-
-function waitingJob(request: AcquireRequest, now: number): WaitingJob {
-  const { job, account, network, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
-  const { waitUntil, holdExpiresAt } = request;
-  return {
-    job,
-    account,
-    flow: flowOf(request),
-    network,
-    reserved: request.reserved,
-    slotSince: request.queuedAt,
-    rate,
-    maxRate,
-    estimate,
-    unbacked,
-    allotment,
-    features: needs.features,
-    quantizations: needs.quantizations,
-    context: needs.context,
-    only: needs.only,
-    ignore: needs.ignore,
-    excluded,
-    enqueuedAt: now,
-    waitUntil,
-    holdExpiresAt,
-  };
-}
-
-/** Where a job stands in the queue: accounts that never paid share one flow where a lane says so (economics.md §8). */
-function flowOf({ account, lane, share: { weight, paying } }: AcquireRequest): Flow {
-  const apart = paying || LANE_TABLE[lane].accounts !== "metered";
-  return { lane, account: apart ? account : UNPAID, weight };
-}
-
-/** Since when a job has had a slot; nothing for one without, or whose request says who may serve it and so waits for those. */
-function slotOf({ reserved, slotSince, only, ignore }: WaitingJob): Slot {
-  const isMeasured = reserved && only === null && ignore.length === 0;
-  return isMeasured && slotSince !== undefined ? { slotSince } : {};
-}
-
-function grantOf({ job, daemon, lease, terms }: Dispatch, now: number): AcquireResponse {
-  return {
-    type: "granted",
-    grant: {
-      relay: daemon.relay,
-      daemon: daemon.daemon,
-      provider: daemon.provider,
-      quantization: daemon.quantization,
-      fence: lease.fence,
-      terms,
-      auction: { asks: 0, winning_ask: null, second_ask: null },
-      dispatchedAt: now,
-      ...slotOf(job),
-      leaseUntil: lease.leaseUntil,
-    },
-  };
-}
-
-function refusedWith(refusal: Refusal): AcquireResponse {
-  const retry = refusal.code === "no_provider" || refusal.code === "queue_full" || refusal.code === "queue_timeout";
-  return { type: "refused", refusal, retryAfterSeconds: retry ? 5 : null };
 }
 
 function total<T>(items: readonly T[], amount: (item: T) => number): number {

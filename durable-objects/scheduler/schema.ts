@@ -1,4 +1,7 @@
-/** The tables of a `Scheduler` object: rows change when daemons come and go, never for a job. */
+/**
+ * The tables of a `Scheduler` object: rows change when daemons come and go, and never for a job unless two daemons raced
+ * for it.
+ */
 export const SCHEDULER_MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE registrations (
@@ -26,5 +29,13 @@ export const SCHEDULER_MIGRATIONS: readonly string[] = [
     daemon TEXT PRIMARY KEY,
     record TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- Who has won a race, once and for good: each is the fence that it began with.
+  CREATE TABLE races (
+    race INTEGER PRIMARY KEY,
+    winner INTEGER NOT NULL CHECK (winner >= race),
+    at INTEGER NOT NULL
+  ) STRICT;
   `,
 ];

@@ -200,7 +200,8 @@ const job = z.object({
   stream,
   job: jobId,
   fence: count,
-  lane: z.enum(LANES),
+  /** Null where the daemon's own account asks for it: that is free, and its claim is settled without a receipt. */
+  lane: z.enum(LANES).nullable(),
   model: text(128),
   ticket: text(4_096),
   /** 16 bytes, hex. */
@@ -218,7 +219,8 @@ const resume = z.object({ type: z.literal("resume"), stream });
 const settled = z.object({
   type: z.literal("settled"),
   job: jobId,
-  receipt: z.object({ seq: count, outcome: z.string() }),
+  /** Null for a job of the daemon's own account. */
+  receipt: z.object({ seq: count, outcome: z.string() }).nullable(),
 });
 const refused = z.object({ type: z.literal("refused"), job: jobId, reason: z.string() });
 /** A claim came whose stream is not known any more: to be sent again, without the stream and with its ticket. */

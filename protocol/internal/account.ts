@@ -265,8 +265,8 @@ export interface AccountRpc extends TeamRpc, SessionRpc {
   /** The body of the receipt that ended a job, or of the one that took that back; or null. Changes nothing. */
   receipt(job: JobId, which?: "receipt" | "reversal"): Promise<string | null>;
   /**
-   * A later attempt takes a job over: from now on an earlier one can neither post nor void it. False when the hold has
-   * ended, and the attempt must not be made.
+   * An attempt takes a job over: from now on an earlier one can neither post nor void it, and no other one post it. False
+   * when the hold has ended, and the attempt must not be made.
    */
   advance(job: JobId, fence: number): Promise<boolean>;
   credit(command: CreditCommand): Promise<CreditResult>;

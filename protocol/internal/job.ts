@@ -23,7 +23,8 @@ export interface Needs {
 export interface AcquireRequest {
   readonly job: JobId;
   readonly account: AccountId;
-  readonly lane: Lane;
+  /** Null where the account's own daemons serve it: that is free, and in no lane. */
+  readonly lane: Lane | null;
   /** The private network whose daemons alone may serve it; null in the open lanes. */
   readonly network: NetworkId | null;
   readonly model: string;
@@ -44,8 +45,13 @@ export interface AcquireRequest {
   /** When the job was first queued, and until when it may wait; milliseconds since 1970. */
   readonly queuedAt: number;
   readonly waitUntil: number;
-  /** Daemons that declined or failed this job before. */
+  /** Daemons that declined or failed this job before, or that run it. */
   readonly excluded: readonly DaemonId[];
+  /**
+   * The race that this attempt would run in, beside one that has shown nothing for too long; null where the job has no
+   * attempt. It waits for no slot: one is free, or it is refused.
+   */
+  readonly beside: number | null;
 }
 
 /** The scheduler's grant of one job to one daemon. */
@@ -81,11 +87,15 @@ export interface RelayJob {
   readonly job: JobId;
   readonly account: AccountId;
   readonly consumer: Pseudonym;
-  readonly lane: Lane;
+  /** Null on an own device: nothing is held or posted. */
+  readonly lane: Lane | null;
   readonly network: NetworkId | null;
   readonly model: string;
   readonly grant: Grant;
-  readonly hold: HeldTerms;
+  /** The race that it runs in, by the fence with which that began; null for an attempt that runs alone. */
+  readonly race: number | null;
+  /** What bounds it. */
+  readonly hold: Pick<HeldTerms, "promptBound" | "completionCap" | "expiresAt">;
   readonly queuedAt: number;
   /** When the job was first given to a daemon: moves do not extend its time (economics.md §6). */
   readonly firstDispatchedAt: number;
@@ -121,6 +131,8 @@ export interface TicketContent {
   readonly fence: number;
   readonly model: string;
   readonly terms: Terms;
+  /** There where the daemon's own account asked: then no account knows of the job. */
+  readonly own?: true;
   readonly salt: string;
   /** When the hold ends; milliseconds since 1970. */
   readonly expiry: number;

@@ -19,6 +19,7 @@ export type RunningJob = RunningLease;
  * What a relay tells a scheduler, in digests: that a job runs, that it ended, or how many jobs a daemon has for other pools.
  * `busy`: the daemon did not hear of the job, as it had no slot left beside what it has for other pools, or as its account has
  * left the job's private network.
+ * `lost`: another attempt beside it was faster.
  */
 export type JobReport =
   | ({ readonly type: "running" } & RunningJob)
@@ -26,7 +27,7 @@ export type JobReport =
       readonly type: "ended";
       readonly job: JobId;
       readonly fence: number;
-      readonly result: "served" | "cancelled" | "declined" | "failed" | "busy";
+      readonly result: "served" | "cancelled" | "declined" | "failed" | "busy" | "lost";
       /** What was really used, to correct the estimate; null when nothing was. */
       readonly tokens: Tokens | null;
       /** What it does to the daemon's score, and how fast the daemon was, where that can be told. */
@@ -86,10 +87,15 @@ export interface SchedulerRpc {
   job(job: JobId): Promise<PoolJob>;
   /** Takes a job out of the queue, or tells its relay to stop it. */
   cancel(job: JobId): Promise<boolean>;
-  /** Whether an attempt is the one that counts: false when a later one was granted. */
+  /** Whether an attempt is the one that counts: false when a later one was granted, or another one runs beside it. */
   isCurrent(job: JobId, fence: number): Promise<boolean>;
   /** What the pool knows of a daemon; null where it has never served here. */
   daemonStanding(daemon: DaemonId): Promise<DaemonStanding | null>;
+  /**
+   * Asked by an attempt of a race before it shows anything or ends its job's hold (docs/decisions/0059). The first that
+   * asks has won, and whoever asks again is told the same; the others are stopped. `race` is the fence that the race began with.
+   */
+  win(job: JobId, fence: number, race: number): Promise<boolean>;
 }
 
 /** What a relay has of a pool: for a scheduler that starts again. */
@@ -132,6 +138,13 @@ export interface RelayRpc {
   cancel(job: JobId): Promise<boolean>;
   /** Gives a daemon a job whose answer is known, as if it were a user's. Says what its answer showed. */
   probe(probe: ProbeOrder): Promise<ProbeResult>;
+  /**
+   * Whether an attempt has still shown nothing. Then another one may begin beside it, and from now on it asks
+   * `scheduler.win` before it shows anything.
+   */
+  contest(job: JobId, fence: number): Promise<boolean>;
+  /** Another attempt has won: this one is stopped and costs nothing. */
+  lose(job: JobId, fence: number): Promise<void>;
   /** Of these daemons the ones that are connected to this relay. */
   connected(daemons: readonly DaemonId[]): Promise<ConnectedDaemon[]>;
   /** D1 says something new of a daemon: whether its account has drained it. The relay reads it and tells daemon and pools. */

@@ -182,10 +182,11 @@ export interface Usage {
   readonly total_tokens: number;
   readonly cost: string;
   readonly cost_usd: string;
-  readonly lane: string;
+  /** Null on an own device, which costs nothing. */
+  readonly lane: string | null;
   readonly queue_ms: number;
-  /** The job, whose receipt GET /api/v1/receipts/{job} has. */
-  readonly receipt: string;
+  /** The job, whose receipt GET /api/v1/receipts/{job} has; null on an own device, which leaves none. */
+  readonly receipt: string | null;
 }
 
 /** A structured delta: the payload of a frame of kind 1, merged into its choice of the chunk. */

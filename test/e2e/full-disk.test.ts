@@ -4,11 +4,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { D1Database } from "@cloudflare/workers-types";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Usage } from "../../protocol/openai/chat.ts";
 import { cleanUp } from "./support/children.ts";
 import { Daemon } from "./support/daemon.ts";
 import { fillDisk, makeRoom, ON_FULL_DISK } from "./support/full-disk.ts";
 import { type Balance, Network, type TestAccount, TOY_MODEL, until } from "./support/network.ts";
+import { usageOf } from "./support/openai.ts";
 import { rawChat } from "./support/raw-client.ts";
 import { SLOWLY, type SlowEngine, startSlowEngine } from "./support/slow-engine.ts";
 import { chunksOf, textOf } from "./support/sse.ts";
@@ -50,11 +50,11 @@ async function folderOf(home: string): Promise<Record<string, string>> {
 }
 
 /** A plain call that has to be answered; gives its job and what it cost. */
-async function ask(consumer: TestAccount): Promise<Usage> {
+async function ask(consumer: TestAccount): Promise<ReturnType<typeof usageOf>> {
   const response = await network.chat(consumer, HI);
   const text = await response.text();
   expect(response.status, text).toBe(200);
-  return (JSON.parse(text) as { usage: Usage }).usage;
+  return usageOf((JSON.parse(text) as { usage: unknown }).usage);
 }
 
 const charged = async (consumer: TestAccount): Promise<number> =>

@@ -45,7 +45,7 @@ async function ask(): Promise<{ text: string; job: string }> {
   const text = await response.text();
   expect(response.status, text).toBe(200);
   const body = JSON.parse(text) as { choices: [{ message: { content: string } }]; usage: Usage };
-  return { text: body.choices[0].message.content, job: body.usage.receipt };
+  return { text: body.choices[0].message.content, job: body.usage.receipt ?? "" };
 }
 
 it("gives the next job to the other daemon when one is killed", async () => {

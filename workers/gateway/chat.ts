@@ -3,23 +3,21 @@
 import type { Context } from "hono";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import { type AccountId, type JobId, sliceOf } from "../../core/ids.ts";
-import { LANE_TABLE } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { PACKAGES } from "../../core/packages.ts";
-import { bytesToHex, utf8ToBytes } from "../../core/receipt/canonical.ts";
+import { utf8ToBytes } from "../../core/receipt/canonical.ts";
 import { formatCredits, type Millicredits } from "../../core/units.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
 import { sha256Hex } from "../../durable-objects/shared/hash.ts";
 import { within } from "../../durable-objects/shared/within.ts";
 import type { ApiKey } from "../../protocol/api-key.ts";
-import type { HeldTerms, HoldAnswer } from "../../protocol/internal/account.ts";
+import type { HoldAnswer } from "../../protocol/internal/account.ts";
 import { RELAY_RESULT } from "../../protocol/internal/job.ts";
 import { shownPackage } from "../../protocol/network/deposits.ts";
-import { engineRequest } from "../../protocol/openai/chat.ts";
 import { type Offers, softStopRefusal } from "../../protocol/openai/soft-stop.ts";
 import { STREAM_HEADERS, type StreamHead } from "../../protocol/openai/stream.ts";
 import { encodeHeader } from "../../protocol/x402/messages.ts";
-import { authenticate, pseudonymOf } from "../auth.ts";
+import { authenticate } from "../auth.ts";
 import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
@@ -31,8 +29,9 @@ import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
 import { freshJobId, jobIdFor } from "./idempotency.ts";
+import { heldJob } from "./job-to-open.ts";
 import { memberNetwork } from "./networks.ts";
-import { type JobToOpen, type Opened, openJob, releaseHold } from "./open-job.ts";
+import { type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
 import { learnSlices } from "./slices.ts";
 import { relayedStream, waitingStream } from "./stream-body.ts";
@@ -76,7 +75,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
     if (held.type !== "held") {
       return { type: "refused", refusal: refusal(held), retryAfterSeconds: null, grant: null };
     }
-    const job = jobToOpen(config, key.value, call.job, prepared.value, held, body, now);
+    const job = heldJob(config, account, call.job, prepared.value, held, body, now);
     return await openJob(c.env, config, job, c.req.raw.signal);
   });
   // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
@@ -176,60 +175,6 @@ function refusalOf(c: Context<HttpEnv>, config: Config, account: AccountId, resu
   const call = { url: c.req.url, error: refusal.message };
   const x402 = paymentRequired(config, account, result.stop.shortfall, call, now);
   return softStopRefusal(refusal, result.stop, refreshAt(now), { packages, x402 });
-}
-
-function jobToOpen(
-  config: Config,
-  { account }: ApiKey,
-  job: JobId,
-  prepared: PreparedChat,
-  held: HeldTerms,
-  body: Uint8Array<ArrayBuffer>,
-  now: number,
-): JobToOpen {
-  const { request, model, wish, network, needs, choices } = prepared;
-  const { lane, reserved, share, allotment, maxRate } = held;
-  const salt = crypto.getRandomValues(new Uint8Array(16));
-  return {
-    account,
-    // Who allows no fallbacks wants the first daemon or none.
-    moves: request.provider?.allow_fallbacks === false ? 0 : config.parameters.movesPerJob,
-    acquire: {
-      job,
-      account,
-      lane,
-      network,
-      model: model.id,
-      needs: { ...needs, context: Math.min(held.promptBound + held.completionCap, model.context_length) },
-      rate: wish.rate,
-      maxRate: maxRate ?? wish.rate,
-      reserved,
-      share,
-      allotment,
-      estimate: { prompt: held.promptBound, completion: held.completionCap * choices },
-      unbacked: held.unbacked,
-      holdExpiresAt: held.expiresAt,
-      queuedAt: now,
-      waitUntil: now + config.parameters[LANE_TABLE[lane].queueLimit],
-    },
-    relay: {
-      job,
-      account,
-      consumer: pseudonymOf(account, config),
-      lane,
-      network,
-      model: model.id,
-      hold: held,
-      queuedAt: now,
-      minBytesPerTokenHundredths: model.min_bytes_per_token_hundredths,
-      salt: bytesToHex(salt),
-      requestDigest: sha256Hex(salt, body),
-      request: engineRequest(request, model.id, held.completionCap),
-      choices,
-      stream: request.stream === true,
-      includeUsage: request.stream_options?.include_usage === true,
-    },
-  };
 }
 
 /** The answer, or after 10 s of waiting for a stream its headers, with the rest to follow. */

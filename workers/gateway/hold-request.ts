@@ -27,8 +27,13 @@ export function holdRequest(
     promptBound,
     completionDefault: model.completion_default,
     choices,
-    expiresAt: now + longestWaitMs(parameters) + HOLD_SLA_MS + HOLD_GRACE_MS,
+    expiresAt: jobEnd(now, parameters),
   };
+}
+
+/** When a job that begins now is over at the latest, whatever its lane; milliseconds since 1970. */
+function jobEnd(now: number, parameters: Parameters): number {
+  return now + longestWaitMs(parameters) + HOLD_SLA_MS + HOLD_GRACE_MS;
 }
 
 /** The longest time that a job may wait in any lane: a hold is made before its lane is known. */

@@ -1,24 +1,26 @@
 /**
- * Jobs that have moved: whatever an earlier attempt, or a stranger, says of them afterwards, the later one alone is
- * charged and earns.
+ * Jobs that have moved, or that two daemons raced for: whatever the other attempt, or a stranger, says of them afterwards,
+ * the one that answered alone is charged and earns.
  *
  * That an earlier attempt cannot post either, should its relay be alive and only its answer lost, is held where that can
  * be made to happen: test/workers/account/attempts.test.ts.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ScriptedDaemon, ScriptedJob } from "../../support/scripted-daemon.ts";
+import { answering, type ScriptedDaemon, type ScriptedJob } from "../../support/scripted-daemon.ts";
 import { Network, until } from "../support/network.ts";
 import type { RawCall } from "../support/raw-client.ts";
 import { expectEnd } from "./support/end.ts";
 import { gate, lateClaim, Market, PROMPT, price, seen } from "./support/market.ts";
 
 const USAGE = { prompt: PROMPT, completion: 2, relayed: 2 };
+/** Longer than a daemon may take to accept, so that who moves is not raced with. */
+const SLOW_MS = 2_500;
 const COMPLETED = { outcome: "completed", usage: USAGE, charge: price(USAGE), told: "settled", daemon: 1 } as const;
 
 let network: Network;
 beforeAll(async () => {
-  network = await Network.start([]);
+  network = await Network.start([], { TOLLMILL_PARAMETERS: JSON.stringify({ firstTokenDeadlineSmallMs: SLOW_MS }) });
 });
 afterAll(() => network?.close());
 
@@ -62,6 +64,38 @@ describe.concurrent("an attempt that lost its job to a later one", () => {
     first.send({ type: "failed", stream, code: "engine_error", message: "" });
     expect(await refusals(first, 1)).toEqual(["superseded"]);
     await expectSecond(market, call, finish);
+  });
+});
+
+describe.concurrent("an attempt that another daemon was asked beside", () => {
+  it("gets nothing where it is slower, nor for the claim that it hands in when it is stopped", async () => {
+    const market = await Market.open(network);
+    const first = await market.join((job) => job.accept());
+    const call = market.ask({ stream: true });
+    await until(() => first.jobs.length === 1, "the job at the first daemon");
+    await market.join(answering(["Hello", " there"]));
+    expect(await seen(call)).toEqual({ status: 200, text: "Hello there", reason: "stop", error: null });
+    const { stream } = market.job(0).job;
+    expect(await first.next("cancel")).toMatchObject({ stream });
+    market.job(0).done({ finish_reason: "cancelled" });
+    expect(["superseded", "already_posted"]).toEqual(expect.arrayContaining(await refusals(first, 1)));
+    await expectEnd(market, market.job(1).job.job, COMPLETED);
+    expect(first.received.map(({ type }) => type)).not.toContain("settled");
+  });
+
+  it("is charged and earns where it is faster after all", async () => {
+    const market = await Market.open(network);
+    const first = await market.join((job) => job.accept());
+    const call = market.ask({ stream: true });
+    await until(() => first.jobs.length === 1, "the job at the first daemon");
+    const second = await market.join((job) => job.accept());
+    await until(() => second.jobs.length === 1, "the job at the second daemon");
+    market.job(0).text("Hello");
+    market.job(0).text(" there");
+    market.job(0).done();
+    expect(await seen(call)).toEqual({ status: 200, text: "Hello there", reason: "stop", error: null });
+    await second.next("cancel");
+    await expectEnd(market, market.job(0).job.job, { ...COMPLETED, daemon: 0 });
   });
 });
 

@@ -44,6 +44,6 @@ export function apiErrorOf(error: unknown): APIError {
   return error as APIError;
 }
 
-/** Our additions to the usage object are not in the client's types. */
-export const usageOf = (usage: unknown): Usage => usage as Usage;
+/** Our additions to the usage object, of a job that has a receipt, are not in the client's types. */
+export const usageOf = (usage: unknown) => usage as Usage & { readonly receipt: string };
 export const credits = (amount: number): string => formatCredits(amount as Millicredits);

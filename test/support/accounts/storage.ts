@@ -1,5 +1,5 @@
 /**
- * The storage of an Account object in Node: the same tables in SQLite's memory, so that the object's own ledger can live
+ * The storage of an Account object in Node (or of another one, with its migrations): the same tables in SQLite's memory, so that the object's own ledger can live
  * thousands of lives a second. A write can be made to fail, as where the disk is away or the object ends in the middle.
  */
 
@@ -19,8 +19,8 @@ export class MemoryStorage implements DurableObjectStorage {
   readonly #statements = new Map<string, StatementSync>();
   #writesLeft = Number.POSITIVE_INFINITY;
 
-  constructor() {
-    for (const migration of ACCOUNT_MIGRATIONS) this.#database.exec(migration);
+  constructor(migrations: readonly string[] = ACCOUNT_MIGRATIONS) {
+    for (const migration of migrations) this.#database.exec(migration);
     this.#database.exec("BEGIN");
   }
 

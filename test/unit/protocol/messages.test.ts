@@ -155,7 +155,9 @@ describe("a relay's message", () => {
   it.each([
     ["challenge", { type: "challenge", nonce: "n", origin: "o", expires: 1 }],
     ["job", work],
+    ["job of its own account", { ...work, lane: null }],
     ["settled", { type: "settled", job, receipt: { seq: 1, outcome: "completed" } }],
+    ["settled without a receipt", { type: "settled", job, receipt: null }],
     ["error", { type: "error", code: "unexpected_message", message: "…" }],
   ])("%s is accepted", (_, message) => {
     expect(relayMessage.safeParse(message)).toMatchObject({ success: true });

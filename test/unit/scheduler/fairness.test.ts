@@ -99,7 +99,7 @@ describe("between lanes", () => {
     const lanes = ["private", "included", "dedicated", "public", "league"] as const;
     for (const lane of lanes) flood(pool, lane, 1_000, lane);
     const served = order(pool, 1_000);
-    const share = (lane: Lane) => served.filter(({ flow }) => flow.lane === lane).length;
+    const share = (lane: Lane) => served.filter(({ flow }) => flow?.lane === lane).length;
     // Weights of 1,000 dispatches of one size, ± one of them (economics.md §8).
     const weights = { private: 700, included: 45, dedicated: 90, public: 150, league: 15 };
     for (const lane of lanes) expect(Math.abs(share(lane) - weights[lane]), lane).toBeLessThanOrEqual(1);

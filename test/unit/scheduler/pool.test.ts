@@ -171,7 +171,7 @@ describe("leases", () => {
     pool.running(running("old", 41), START);
     pool.enqueue(job("job"));
     expect(served(pool)).toEqual([]);
-    expect(pool.lease(id("old"))).toMatchObject({ fence: 41, account: "consumer" });
+    expect(pool.leasesAt(id("old"))).toMatchObject([{ fence: 41, account: "consumer" }]);
     pool.ended(id("old"), 41, { prompt: 10, completion: 10 }, START);
     expect(served(pool)).toEqual(["a"]);
   });

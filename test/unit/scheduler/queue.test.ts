@@ -93,7 +93,7 @@ describe("jobs with narrower needs", () => {
     flood(pool, "included", 300, { lane: "included" });
     const served = order(pool, 200);
     // Weights of 50 and 15 of all, which b alone can give.
-    expect(Math.abs(served.filter(({ flow }) => flow.lane === "included").length - 46)).toBeLessThanOrEqual(2);
+    expect(Math.abs(served.filter(({ flow }) => flow?.lane === "included").length - 46)).toBeLessThanOrEqual(2);
   });
 
   it("are told apart again when a daemon changes what matters", () => {
@@ -180,7 +180,7 @@ describe("shares", () => {
           const own = GENESIS_PARAMETERS[LANE_TABLE[lane].weight];
           const inOpen = (isShared ? 0.3 : 1) * (own / openWeight);
           const share = lane === "private" ? (isShared ? 0.7 : 1) : inOpen;
-          const mine = served.filter(({ flow }) => flow.lane === lane);
+          const mine = served.filter(({ flow }) => flow?.lane === lane);
           const got = mine.reduce((sum, { estimate }) => sum + estimate.completion, 0);
           expect(Math.abs(got - share * total), lane).toBeLessThanOrEqual(0.01 * total + largest);
         }

@@ -7,7 +7,7 @@ import { seeded } from "../../../core/random.ts";
 import { Standings } from "../../../core/routing/standings.ts";
 import type { DaemonOffer } from "../../../core/scheduler/daemon.ts";
 import { Pool, type RunningLease } from "../../../core/scheduler/pool.ts";
-import type { WaitingJob } from "../../../core/scheduler/waiting-job.ts";
+import type { OwnJob, QueuedJob, WaitingJob } from "../../../core/scheduler/waiting-job.ts";
 
 /** When the tests' pools begin. */
 export const START = 1_000_000;
@@ -51,7 +51,7 @@ type JobChanges = Partial<Omit<WaitingJob, "job" | "flow" | "account">> & {
 export function job(
   name: string,
   { lane = "public", account = "consumer", weight = 1, ...changes }: JobChanges = {},
-): WaitingJob {
+): QueuedJob {
   const { rate = { completion: 80_000, prompt: 20_000, per: 1_000 } } = changes;
   return {
     job: name as JobId,
@@ -75,6 +75,11 @@ export function job(
     holdExpiresAt: START + 780_000,
     ...changes,
   };
+}
+
+/** A job for daemons of the account itself. */
+export function ownJob(name: string, account: string, changes: JobChanges = {}): OwnJob {
+  return { ...job(name, { account, ...changes }), flow: null };
 }
 
 /** A pool in which nobody has served yet; its draws follow from a seed. */
@@ -112,5 +117,5 @@ export function order(pool: Pool, most = Number.POSITIVE_INFINITY): WaitingJob[]
 
 /** What a relay says of a job that daemon `a` runs. */
 export function running(name: string, fence: number): RunningLease {
-  return { job: name as JobId, fence, daemon: "a" as DaemonId, account: "consumer" as AccountId };
+  return { job: name as JobId, fence, daemon: "a" as DaemonId, account: "consumer" as AccountId, race: null };
 }

@@ -12,6 +12,14 @@ it("lets an earlier attempt neither post nor void a job that a later one has", a
   expect(await bank.rpc.post({ ...factsOf(job), fence: 7 })).toMatchObject({ type: "posted" });
 });
 
+it("lets nobody post beside the attempt that has won, not even one that was granted later", async () => {
+  const bank = await openBank({ bonus: 1_000_000 });
+  const { job } = await hold(bank);
+  expect(await bank.rpc.advance(job, 7)).toBe(true);
+  expect(await bank.rpc.post({ ...factsOf(job), fence: 8 })).toEqual({ type: "refused", reason: "superseded" });
+  expect(await bank.rpc.post({ ...factsOf(job), fence: 7 })).toMatchObject({ type: "posted" });
+});
+
 it("remembers the later attempt through an eviction, and forgets it with the job", async () => {
   const bank = await openBank({ bonus: 1_000_000 });
   const { job } = await hold(bank);

@@ -37,6 +37,7 @@ function acquire(account: TestAccount, id: JobId): Promise<Response> {
     queuedAt: now,
     waitUntil: now + 60_000,
     excluded: [],
+    beside: null,
   };
   const scheduler = env.SCHEDULER.getByName(schedulerName("local", "maker/eight"));
   return scheduler.fetch("https://scheduler/acquire", { method: "POST", body: JSON.stringify(request) });

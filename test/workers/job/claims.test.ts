@@ -142,7 +142,7 @@ it("tells the daemon how its claim ended, and puts the receipt into the log", as
   const daemon = await addDaemon(provider, { onJob: (job) => (text(job), job.done({}, { fence: 1 })) });
   await chat(consumer.apiKey);
   const { job, receipt } = await daemon.next("settled");
-  expect(receipt.outcome).toBe("unverified");
+  expect(receipt?.outcome).toBe("unverified");
   // The consumer reads it from its account, the provider from the log.
   const logged = async () => (await call(`/api/v1/receipts/${job}`, withKey(provider.apiKey))).status;
   await vi.waitFor(async () => expect(await logged()).toBe(200), { timeout: 20_000, interval: 100 });

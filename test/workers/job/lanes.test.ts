@@ -143,7 +143,7 @@ it("serves a job in a package's slot ahead of what waits", async () => {
   }
   expect((await account(consumer)).packages).toEqual({ slots: 1, in_use: 1 });
   expect(await estimate()).toMatchObject({ lane: "dedicated", reserved: false, concurrency: { slots: 1, in_use: 1 } });
-  const order: (string | undefined)[] = [];
+  const order: (string | null | undefined)[] = [];
   while (order.length < asked.length) {
     await until(() => jobs.length === 1, "the next job");
     order.push(jobs[0]?.job.lane);

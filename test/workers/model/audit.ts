@@ -93,8 +93,9 @@ function auditCall({ jobs, history }: World, { outcome, ended, started, aborted,
   }
 }
 
-function textsOf({ attempts, calls }: Job): string[] {
-  const last = attempts.toSorted((a, b) => a.fence - b.fence).at(-1);
+function textsOf(job: Job): string[] {
+  const { attempts, calls } = job;
+  const last = attempts.find(({ fence }) => fence === receiptOf(job)?.fence);
   const frames = last?.frames.filter(({ tick }) => tick < (last.word?.tick ?? Number.POSITIVE_INFINITY)) ?? [];
   return Array.from({ length: calls[0]?.asked.choices ?? 1 }, (_, choice) =>
     frames

@@ -6,13 +6,17 @@
 import { LIMITS } from "../../../core/limits.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { ReceiptBody } from "../../../core/receipt/body.ts";
+import { firstTokenDeadlineMs } from "../../../core/scheduler/first-token.ts";
+import { testModel } from "../../support/models.ts";
 import type { Attempt, Word } from "./attempt.ts";
 import type { History, Moment, Part } from "./history.ts";
 import { bornAt, cutsOf, type Ending, type Held, type Job } from "./job.ts";
-import { billed, priceOf } from "./prices.ts";
+import { billed, MODEL, priceOf } from "./prices.ts";
 import { OUT_OF_TURN } from "./wire.ts";
 
 const { firstTokenSlaMs, freeCancelMs } = GENESIS_PARAMETERS;
+/** With the shortest prompt. */
+const FIRST_TOKEN_MS = firstTokenDeadlineMs(testModel(MODEL).parameters_in_millions, 0, GENESIS_PARAMETERS);
 
 /** Why a job may not have ended as it did; null when its history allows it. */
 export function objectionTo(job: Job, history: History): string | null {
@@ -23,17 +27,42 @@ export function objectionTo(job: Job, history: History): string | null {
   if (later !== undefined && (more.length > 0 || ending.type !== "hold_expired" || !isExpired(later))) {
     return "it ended more than once";
   }
-  if (ending.type === "spent") return objectionToReceipt(job, held, ending);
   if (ending.body.includes(OUT_OF_TURN)) return "it was ended by who had no say";
-  const last = lastAttempt(job);
+  // Where two raced, either may have had the last word; which of them had, a receipt tells by its fence.
+  const objections = contendersOf(job).map((last) => objectionFor(job, held, last, ending, history));
+  return objections.includes(null) ? null : (objections[0] ?? null);
+}
+
+function objectionFor(
+  job: Job,
+  held: Held,
+  last: Attempt | undefined,
+  ending: Ending,
+  history: History,
+): string | null {
+  if (ending.type === "spent") return objectionToReceipt(job, held, last, ending);
   if (last !== undefined && !cameTooLate(job, last, ending) && owes(job, last, ending))
     return `it was served and ended as ${ending.type}`;
   if (ending.type === "hold_expired") return ending.at < held.expiresAt ? "it expired too early" : null;
   return last === undefined ? objectionToNothing(job, ending, history) : objectionToVoid(job, last, ending, history);
 }
 
-function lastAttempt({ attempts }: Job): Attempt | undefined {
-  return attempts.toSorted((a, b) => a.fence - b.fence).at(-1);
+/** The last attempt at a job, and before it those that another one ran beside; undefined where there was none. */
+function contendersOf({ attempts }: Job): (Attempt | undefined)[] {
+  const inOrder = attempts.toSorted((a, b) => b.fence - a.fence);
+  const [last] = inOrder;
+  return [last, ...inOrder.filter((attempt) => inOrder.some((later) => ranBeside(attempt, later)))];
+}
+
+/** Whether two attempts at a job ran at once: one had said nothing for so long that another daemon was asked beside it. */
+export function isRaced({ attempts }: Job): boolean {
+  return attempts.some((attempt) => attempts.some((later) => ranBeside(attempt, later)));
+}
+
+function ranBeside({ fence, received, word, gone, stopped }: Attempt, later: Attempt): boolean {
+  const ended = Math.min(...[word, gone, stopped].map((moment) => moment?.tick ?? Number.POSITIVE_INFINITY));
+  const isSlow = later.received.at - received.at >= FIRST_TOKEN_MS;
+  return later.fence > fence && isSlow && ended > later.received.tick;
 }
 
 function isExpired({ type, body }: Ending): boolean {
@@ -130,9 +159,8 @@ function objectionToVoid(job: Job, last: Attempt, ending: Ending, history: Histo
   return excused ? null : "its attempt was dropped for no reason";
 }
 
-function objectionToReceipt(job: Job, held: Held, ending: Ending): string | null {
+function objectionToReceipt(job: Job, held: Held, attempt: Attempt | undefined, ending: Ending): string | null {
   const body = JSON.parse(ending.body) as ReceiptBody;
-  const attempt = lastAttempt(job);
   if (attempt?.fence !== body.fence) return "its receipt is not of its last attempt";
   const { word } = attempt;
   const cuts = cutsOf(job, ending.tick);

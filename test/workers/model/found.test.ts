@@ -1,7 +1,9 @@
-/** What the model has found, each with the fewest steps that showed it. */
+/** What the model has found, each with the fewest steps that showed it, and what random steps seldom lead to. */
 
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { receiptOf } from "./audit.ts";
 import { Clock } from "./clock.ts";
+import { isRaced } from "./endings.ts";
 import { closeMarket, openMarket } from "./market.ts";
 import { play } from "./run.ts";
 
@@ -99,4 +101,28 @@ it("sells no slot again at the end of a hold before the relay, whose timers are 
     { do: "pass", ms: 900_000, hurry: true },
   ]);
   expect(jobs.all).toHaveLength(4);
+});
+
+it.each([0, 1])("allows either of two attempts that raced for a job to have won it (%i)", async (winner) => {
+  const { jobs } = await play(clock, [
+    { do: "call", consumer: 0, stream: true, cap: 60, choices: 1 },
+    { do: "accept", which: 0 },
+    { do: "pass", ms: 9_000 },
+    { do: "accept", which: 1 },
+    { do: "say", which: winner, text: "one", tokens: 1, choice: 0 },
+    { do: "claim", which: winner, kind: "true" },
+  ]);
+  expect(jobs.all.map((job) => [isRaced(job), receiptOf(job)?.outcome])).toEqual([[true, "completed"]]);
+});
+
+it("lets one of two attempts that raced be charged whose consumer left", async () => {
+  const { jobs } = await play(clock, [
+    { do: "call", consumer: 0, stream: true, cap: 60, choices: 1 },
+    { do: "accept", which: 0 },
+    { do: "pass", ms: 9_000 },
+    { do: "accept", which: 1 },
+    { do: "pass", ms: 1_000 },
+    { do: "abort", which: 0 },
+  ]);
+  expect(jobs.all.map(isRaced)).toEqual([true]);
 });

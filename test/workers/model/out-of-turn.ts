@@ -3,6 +3,7 @@
 import { expect } from "vitest";
 import type { JobId } from "../../../core/ids.ts";
 import type { Done } from "../../../protocol/daemon/messages.ts";
+import { isRaced } from "./endings.ts";
 import type { Job } from "./job.ts";
 import type { Machine } from "./machine.ts";
 import type { Spoken } from "./wire.ts";
@@ -46,9 +47,13 @@ export async function voidPosted({ wire }: World, { account, job }: { account: s
   expect(await wire.void(account, job)).toMatchObject({ type: "already_posted" });
 }
 
-/** Open jobs that a second machine has; once its hold has expired, an account remembers no fence of a job. */
+/**
+ * Open jobs that have moved to a second machine, for which the first has no say any more; once its hold has expired, an
+ * account remembers no fence of a job.
+ */
 export function movedJobs({ jobs }: World): Job[] {
-  return jobs.open.filter(({ attempts, held }) => attempts.length > 1 && (held?.expiresAt ?? 0) > Date.now());
+  const hasMoved = (job: Job) => job.attempts.length > 1 && !isRaced(job);
+  return jobs.open.filter((job) => hasMoved(job) && (job.held?.expiresAt ?? 0) > Date.now());
 }
 
 /** The first attempt of a job that has moved wants to end it: without a charge, and with one. */

@@ -53,8 +53,8 @@ export type Step = Action & { readonly hurry?: true };
 /** The step of one or more names. */
 export type StepOf<Name extends keyof Actions> = Extract<Action, { readonly do: Name }>;
 
-/** Around the bounds of acceptance, free cancels, flushes, leases and claims; and those of waiting, deadlines and holds. */
-const SHORT_MS = [1, 250, 500, 999, 1_000, 1_000, 4_000, 5_000];
+/** Around the bounds of acceptance, free cancels, flushes, leases, claims and first tokens; and those of waiting, deadlines and holds. */
+const SHORT_MS = [1, 250, 500, 999, 1_000, 1_000, 4_000, 5_000, 9_000, 9_000];
 const LONG_MS = [15_000, 60_000, 600_000, 900_000];
 
 const which = fc.nat(11);

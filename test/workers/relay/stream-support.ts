@@ -7,7 +7,8 @@ import { type AccountId, newJobId, type Pseudonym } from "../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import { composeReceipt, type JobFacts, receiptText } from "../../../core/receipt/body.ts";
 import { hashText, utf8ToBytes } from "../../../core/receipt/canonical.ts";
-import { JobStream, type StreamHost } from "../../../durable-objects/relay/job-stream.ts";
+import { JobStream } from "../../../durable-objects/relay/job-stream.ts";
+import type { StreamHost } from "../../../durable-objects/relay/stream-host.ts";
 import { DueTimes } from "../../../durable-objects/shared/due-times.ts";
 import type { Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
 import type { RelayJob, RelayRefusal } from "../../../protocol/internal/job.ts";
@@ -23,6 +24,10 @@ export interface Stage {
   readonly posted: JobFacts[];
   readonly voided: string[];
   readonly reports: JobReport[];
+  /** The races of which it asked whether it has won. */
+  readonly asked: number[];
+  /** Answers that. */
+  decide(hasWon: boolean): Promise<void>;
   /** Sends a text of one token, as the daemon would. */
   text(text: string): void;
   /** Ends the job with the claim that fits. */
@@ -52,20 +57,8 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       dispatchedAt: NOW,
       leaseUntil: NOW + 5_000,
     },
-    hold: {
-      lane: "public",
-      reserved: false,
-      share: { weight: 1, paying: true },
-      maxRate: null,
-      allotment: null,
-      price: 100_000 as never,
-      promptBound: 10,
-      completionCap: 1_000,
-      expiresAt: NOW + 780_000,
-      held: 100_000 as never,
-      remaining: 0 as never,
-      unbacked: true,
-    },
+    race: null,
+    hold: { promptBound: 10, completionCap: 1_000, expiresAt: NOW + 780_000 },
     queuedAt: NOW,
     firstDispatchedAt: NOW,
     minBytesPerTokenHundredths: 100,
@@ -82,7 +75,9 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
     posted: [] as JobFacts[],
     voided: [] as string[],
     reports: [] as JobReport[],
+    asked: [] as number[],
   };
+  const outcome = Promise.withResolvers<boolean>();
   const host: StreamHost = {
     network: "local",
     parameters: GENESIS_PARAMETERS,
@@ -98,7 +93,11 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       kept.voided.push(reason);
       return Promise.resolve();
     },
-    publish: () => Promise.resolve(),
+    win: (race) => {
+      kept.asked.push(race);
+      return outcome.promise;
+    },
+    acknowledge: () => Promise.resolve(),
     report: (report) => void kept.reports.push(report),
     ended: () => {},
   };
@@ -112,6 +111,10 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
     text: (text) => {
       scripted.text(text);
       stream.frame({ stream: 7, kind: 0, choice: 0, tokens: 1, payload: utf8ToBytes(text) });
+    },
+    decide: async (hasWon) => {
+      outcome.resolve(hasWon);
+      await vi.advanceTimersByTimeAsync(0);
     },
     done: () => stream.done(scripted.claim()),
     pass: async (ms) => {

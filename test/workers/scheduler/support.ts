@@ -53,6 +53,7 @@ export async function acquireAlone(
     queuedAt: now,
     waitUntil: now + 60_000,
     excluded: [],
+    beside: null,
     ...changes,
   };
   const scheduler = env.SCHEDULER.getByName("local/test-model");

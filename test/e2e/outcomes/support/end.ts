@@ -77,7 +77,7 @@ async function expectTold(daemon: ScriptedDaemon, job: string, { told, outcome }
   if (told === "nothing") return;
   if (told === "settled") {
     const { receipt } = await daemon.next("settled", (message) => message.job === job);
-    expect(receipt.outcome).toBe(outcome);
+    expect(receipt?.outcome).toBe(outcome);
   } else {
     const { reason } = await daemon.next("refused", (message) => message.job === job);
     expect(reason).toBe(told.refused);
