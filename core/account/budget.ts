@@ -22,6 +22,12 @@ export interface KeyTerms {
   readonly budget: Budget | null;
 }
 
+/** Why a key may not use a model, or null. */
+export function refuseModel({ models }: KeyTerms, model: string): Refusal | null {
+  if (models === null || models.includes(model)) return null;
+  return refuse("forbidden", { detail: `This key may use ${models.join(", ")} only.`, param: "model" });
+}
+
 /** A sum of one stretch of time, by the stretch's beginning. */
 interface Stretch {
   readonly since: number;

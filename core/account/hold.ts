@@ -7,7 +7,7 @@ import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
 import { affordableCompletion, priceAtRate } from "../pricing.ts";
 import { formatCredits, type Millicredits, type NanoUsd, type Peg, sum, toMillicreditsCeil } from "../units.ts";
-import { type KeyTerms, NO_SPENDING, overBudget } from "./budget.ts";
+import { type KeyTerms, NO_SPENDING, overBudget, refuseModel } from "./budget.ts";
 import { type LanePlan, type LaneWish, planLanes } from "./lane-choice.ts";
 import { coverage, draw, fundingOrder, type LotKind, shown } from "./lots.ts";
 import type { AccountState, Hold } from "./state.ts";
@@ -76,11 +76,8 @@ export function decideHold(
   parameters: Parameters,
   now: number,
 ): HoldDecision {
-  const { models } = command.key;
-  if (models !== null && !models.includes(command.model)) {
-    const detail = `This key may use ${models.join(", ")} only.`;
-    return { type: "refused", refusal: refuse("forbidden", { detail, param: "model" }) };
-  }
+  const notAllowed = refuseModel(command.key, command.model);
+  if (notAllowed !== null) return { type: "refused", refusal: notAllowed };
   if (state.holds.size >= LIMITS.openHolds) {
     return { type: "refused", refusal: refuse("concurrency_limit", { metadata: { limit: LIMITS.openHolds } }) };
   }

@@ -10,6 +10,7 @@ import type { JobFacts } from "../../core/receipt/body.ts";
 import { GENESIS_PEG, type Millicredits } from "../../core/units.ts";
 import type {
   AccountRpc,
+  Admission,
   Answer,
   Credentials,
   CreditCommand,
@@ -37,6 +38,7 @@ import { emitError } from "../shared/events.ts";
 import { receiverOf } from "../shared/holder.ts";
 import { isMigrated, migrate } from "../shared/migrations.ts";
 import { parametersOf } from "../shared/settings.ts";
+import { admit, tooFast } from "./admission.ts";
 import { Allotments } from "./allotments.ts";
 import type { Books, Entered } from "./books.ts";
 import { credit, mayReceive, STARTER, starterCredit } from "./credits.ts";
@@ -159,8 +161,7 @@ export class Account extends ManagedAccount implements AccountRpc {
       return { ...repeatedAnswer(ledger, earlier.row, (row) => this.#heldAnswer(row.job)), quota: before };
     }
     if (before.remaining === 0) {
-      const detail = `This key may begin ${before.limit} jobs in a minute.`;
-      return { type: "refused", refusal: refuse("rate_limited", { detail }), quota: before };
+      return { type: "refused", refusal: tooFast(before.limit), quota: before };
     }
     const decision = this.#decide(request, ledger, key, now);
     // What slices have is the account's: it comes back before a job is refused for want of it.
@@ -207,6 +208,11 @@ export class Account extends ManagedAccount implements AccountRpc {
       return this.estimate(request);
     }
     return estimateOf(ledger.state, decision, now);
+  }
+
+  async admit(credentials: Credentials, model: string): Promise<Admission> {
+    const entered = this[MANAGEMENT].enter(credentials, "inference");
+    return entered.ok ? admit(entered.value, model, this.#quotas) : { refusal: entered.refusal, quota: null };
   }
 
   async post(facts: JobFacts): Promise<PostResult> {

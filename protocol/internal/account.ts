@@ -87,6 +87,12 @@ export type EstimateResult =
     }
   | { readonly type: "refused"; readonly refusal: Refusal };
 
+/** Whether a key may begin a job that is free, with what is left of its quota; null where the key is none of the account's. */
+export interface Admission {
+  readonly refusal: Refusal | null;
+  readonly quota: Quota | null;
+}
+
 /** A hold's result with what is left of its key's quota; null where the key is none of the account's. */
 export type HoldAnswer = HoldResult & { readonly quota: Quota | null; readonly slices?: SliceHint };
 
@@ -253,6 +259,8 @@ export interface AccountRpc extends TeamRpc, SessionRpc {
   /** Makes the account with its first key; the same call again changes nothing. `starter` adds the starter balance. */
   open(command: { account: AccountId; key: NewKey; starter: boolean }): Promise<Answer<{ opened: boolean }>>;
   hold(request: HoldRequest): Promise<HoldAnswer>;
+  /** Lets a job for the account's own devices begin. Nothing is reserved or stored; the key's quota counts it. */
+  admit(credentials: Credentials, model: string): Promise<Admission>;
   /** What `hold` would decide now. Nothing is reserved, counted or stored. */
   estimate(request: HoldRequest): Promise<EstimateResult>;
   /** Idempotent by (job, n). */

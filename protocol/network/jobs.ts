@@ -35,7 +35,10 @@ export const cancelledJob = z.object({
 });
 
 export const estimate = z.object({
-  lane: z.enum(LANES).meta({ example: "public" }),
+  lane: z
+    .enum(LANES)
+    .nullable()
+    .meta({ description: "Null with `route: self`, which is in no lane and free.", example: "public" }),
   reserved: z.boolean().meta({
     description: "Whether a slot that a package has reserved is free for it: then it goes ahead of all others.",
     example: false,

@@ -1,8 +1,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import { refuse } from "../../core/errors.ts";
 import { newJobId } from "../../core/ids.ts";
+import type { Lane } from "../../core/lanes.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { perThousand, priceAtRate } from "../../core/pricing.ts";
+import { perThousand, priceAtRate, type Rate } from "../../core/pricing.ts";
 import { formatCredits, GENESIS_PEG, type Millicredits, type NanoUsd, toMillicreditsCeil } from "../../core/units.ts";
 import type { EstimateResult } from "../../protocol/internal/account.ts";
 import { estimate as estimateShape } from "../../protocol/network/jobs.ts";
@@ -24,8 +25,8 @@ const postEstimate = createRoute({
   summary: "What a job would cost",
   description:
     "Takes the body of `POST /v1/chat/completions` and says which lane it would take and what would be reserved for it now, " +
-    "by the same rules: also the 429 where the stake behind an allotment carries no more jobs at once. Nothing is reserved, " +
-    "queued or stored.",
+    "by the same rules: also the 429 where the stake behind an allotment carries no more jobs at once. With `route: self` it " +
+    "costs nothing. Nothing is reserved, queued or stored.",
   ...byKey,
   // A reference and not the schema itself: the body is read by the gateway's own parser, with its bounds.
   request: {
@@ -33,6 +34,8 @@ const postEstimate = createRoute({
   },
   responses: { 200: answers(named("Estimate", estimateShape), "The estimate."), ...problems },
 });
+
+const FREE: Rate = { completion: 0, prompt: 0, per: 1 };
 
 export const estimate = newApi();
 
@@ -48,17 +51,33 @@ estimate.openapi(postEstimate, async (c) => {
   const member = await memberNetwork(c.env, request.value.network, c.var.key.account, now);
   const prepared = prepareChat(request.value, model, parameters, member);
   if (!prepared.ok) return problem(c, prepared.refusal);
+  if (request.value.route === "self") {
+    const { account, secretHash } = c.var.key;
+    const admitted = await onAccount(c.env, account, (object) => object.check({ secretHash }, "inference"));
+    return admitted.ok
+      ? c.json(estimateOf(prepared.value, ownTerms(prepared.value)), 200)
+      : problem(c, admitted.refusal);
+  }
   const hold = holdRequest(prepared.value, newJobId(now, new Uint8Array(10)), c.var.key, "", now, parameters);
   const result = await onAccount(c.env, c.var.key.account, (object) => object.estimate(hold));
   return result.type === "refused" ? problem(c, result.refusal) : c.json(estimateOf(prepared.value, result), 200);
 });
 
+type Terms = Omit<Extract<EstimateResult, { type: "estimated" }>, "type" | "lane"> & { readonly lane: Lane | null };
+
+/** An own device is in no lane, and free. */
+function ownTerms({ wish: { completion }, model }: PreparedChat): Terms {
+  const completionCap = completion ?? model.completion_default;
+  return { lane: null, reserved: false, slots: null, completionCap, price: 0 as NanoUsd, stop: null };
+}
+
 /** What `hold` would decide, and what an answer of the usual length comes to: at the catalog's rate or the network's, as receipts are priced. */
 function estimateOf(
   { model, wish: { rate }, promptBound, choices }: PreparedChat,
-  { lane, reserved, slots, completionCap, price, stop }: Extract<EstimateResult, { type: "estimated" }>,
+  { lane, reserved, slots, completionCap, price, stop }: Terms,
 ) {
   const credits = (amount: NanoUsd) => formatCredits(toMillicreditsCeil(amount, GENESIS_PEG));
+  const rated = lane === null ? FREE : rate;
   const usual = Math.min(completionCap, model.completion_default) * choices;
   return {
     lane,
@@ -67,9 +86,9 @@ function estimateOf(
     prompt_tokens: promptBound,
     completion_tokens: completionCap * choices,
     hold: credits(price),
-    expected: credits(priceAtRate(rate, { prompt: promptBound, completion: usual })),
+    expected: credits(priceAtRate(rated, { prompt: promptBound, completion: usual })),
     covered: stop === null,
     shortfall: formatCredits(stop?.shortfall ?? (0 as Millicredits)),
-    per_1k: credits(perThousand(rate)),
+    per_1k: credits(perThousand(rated)),
   };
 }

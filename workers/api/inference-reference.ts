@@ -34,9 +34,11 @@ const usage = z.object({
   total_tokens: z.int(),
   cost: z.string().meta({ description: "What was charged, in credits.", example: "0.320" }),
   cost_usd: z.string().meta({ description: "The same in USD.", example: "0.000000320" }),
-  lane: z.enum(LANES),
+  lane: z.enum(LANES).nullable().meta({ description: "Null on an own device (`route: self`), which is free." }),
   queue_ms: z.int().meta({ description: "How long the job waited.", example: 3 }),
-  receipt: z.string().meta({ description: "The job, whose receipt GET /api/v1/receipts/{job} has." }),
+  receipt: z.string().nullable().meta({
+    description: "The job, whose receipt GET /api/v1/receipts/{job} has; null on an own device, which leaves none.",
+  }),
 });
 
 const finishReason = z.enum(["stop", "length", "tool_calls", "content_filter", "error"]).nullable();
@@ -132,7 +134,8 @@ export function describeInference(registry: Registry): void {
       "OpenAI's call, streaming and not. `lane`, `network`, `provider` and `route` are Tollmill's own; `network` is " +
       "the id of a private network that the account is in, and the job then runs at that network's rate. The worst case is " +
       "reserved before the job is queued; what was used is charged, and the last chunk's `usage` (or the body's) says how much. " +
-      "An `Idempotency-Key` keeps a repetition from being charged twice.",
+      "An `Idempotency-Key` keeps a repetition from being charged twice. With `route: self` the account's own daemons alone " +
+      "answer, for free: nothing is reserved or charged, and there is no receipt.",
     request: {
       headers: z.object({
         "idempotency-key": idempotencyKey.optional(),

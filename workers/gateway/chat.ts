@@ -29,7 +29,7 @@ import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
 import { freshJobId, jobIdFor } from "./idempotency.ts";
-import { heldJob } from "./job-to-open.ts";
+import { heldJob, ownJob } from "./job-to-open.ts";
 import { memberNetwork } from "./networks.ts";
 import { type Opened, openJob, releaseHold } from "./open-job.ts";
 import { type PreparedChat, parseChat, prepareChat } from "./prepare.ts";
@@ -48,13 +48,16 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const asked = Date.now();
   const model = await findModel(c.env, request.value.model, asked);
   if (model === undefined) return refused(c, refuse("model_not_found", { param: "model" }));
-  const payment = c.req.header("payment-signature");
+  const isOwn = request.value.route === "self";
+  // What an own device does is free.
+  const payment = isOwn ? undefined : c.req.header("payment-signature");
   // Who pays for a call wants it to be paid.
   const wanted = payment === undefined ? request.value : { ...request.value, allow_paid: true };
   const { account } = key.value;
   const member = await memberNetwork(c.env, request.value.network, account, asked);
   const prepared = prepareChat(wanted, model, config.parameters, member);
   if (!prepared.ok) return refused(c, prepared.refusal);
+  if (isOwn) return await onOwnDevice(c, config, key.value, prepared.value, text.value, asked);
   const idFor = (at: number) => jobIdFor(account, c.req.header("idempotency-key"), at);
   let id = await idFor(asked);
   if (id.ok && payment !== undefined) {
@@ -86,6 +89,27 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   if (held.type !== "held") return refuseHold(c, call.job, held, refusal(held), now);
   const headers = { ...heldHeaders(call.job, held, now), ...quotaHeaders(held.quota) };
   return await answer(c, config, call.job, prepared.value, opening, headers, now);
+}
+
+/** A job for the account's own daemons: nothing is held, and its key alone is asked for (economics.md §6). */
+async function onOwnDevice(
+  c: Context<HttpEnv>,
+  config: Config,
+  key: ApiKey,
+  prepared: PreparedChat,
+  text: string,
+  now: number,
+): Promise<Response> {
+  const { account, secretHash } = key;
+  const { refusal, quota } = await onAccount(c.env, account, (object) =>
+    object.admit({ secretHash }, prepared.model.id),
+  );
+  if (refusal !== null) return refuseHold(c, freshJobId(now, 0), { type: "refused", refusal, quota }, refusal, now);
+  const job = ownJob(config, account, freshJobId(now, 0), prepared, new Uint8Array(utf8ToBytes(text)), now);
+  const opening = openJob(c.env, config, job, c.req.raw.signal);
+  c.executionCtx.waitUntil(opening);
+  const { job: id } = job.acquire;
+  return await answer(c, config, id, prepared, opening, { "x-job-id": id, ...quotaHeaders(quota) }, now);
 }
 
 /** A stream whose account takes long to answer begins all the same; what the account refuses is then its last event. */

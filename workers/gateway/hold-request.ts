@@ -32,7 +32,7 @@ export function holdRequest(
 }
 
 /** When a job that begins now is over at the latest, whatever its lane; milliseconds since 1970. */
-function jobEnd(now: number, parameters: Parameters): number {
+export function jobEnd(now: number, parameters: Parameters): number {
   return now + longestWaitMs(parameters) + HOLD_SLA_MS + HOLD_GRACE_MS;
 }
 

@@ -1,4 +1,4 @@
-/** What a prepared call asks of schedulers and relays: once its account holds it. */
+/** What a prepared call asks of schedulers and relays: once its account holds it, or free on an own device. */
 
 import type { AccountId, JobId } from "../../core/ids.ts";
 import { LANE_TABLE } from "../../core/lanes.ts";
@@ -9,6 +9,7 @@ import type { HeldTerms } from "../../protocol/internal/account.ts";
 import { engineRequest } from "../../protocol/openai/chat.ts";
 import { pseudonymOf } from "../auth.ts";
 import type { Config } from "../config.ts";
+import { jobEnd } from "./hold-request.ts";
 import type { JobToOpen } from "./open-job.ts";
 import type { PreparedChat } from "./prepare.ts";
 
@@ -32,6 +33,24 @@ export function heldJob(
   const terms = { lane, reserved, share, allotment, maxRate, unbacked };
   const waitMs = config.parameters[LANE_TABLE[lane].queueLimit];
   return jobToOpen(config, account, job, prepared, held, terms, body, now, now + waitMs);
+}
+
+/** A job for its account's own daemons: in no lane, and free (economics.md §6). */
+export function ownJob(
+  config: Config,
+  account: AccountId,
+  job: JobId,
+  prepared: PreparedChat,
+  body: Uint8Array<ArrayBuffer>,
+  now: number,
+): JobToOpen {
+  const { wish, model, promptBound } = prepared;
+  const { parameters } = config;
+  const completionCap = wish.completion ?? model.completion_default;
+  const bounds = { promptBound, completionCap, expiresAt: jobEnd(now, parameters) };
+  const share = { weight: 1, paying: false };
+  const terms = { lane: null, reserved: false, share, allotment: null, maxRate: wish.rate, unbacked: false };
+  return jobToOpen(config, account, job, prepared, bounds, terms, body, now, now + parameters.queueLimitMs);
 }
 
 function jobToOpen(

@@ -52,9 +52,10 @@ export function prepareChat(
   parameters: Parameters,
   member: MemberNetwork | null,
 ): Result<PreparedChat> {
-  if (request.route === "self") {
-    const detail = "This network does not route to own devices yet; call your engine directly, which is free.";
-    return refused(refuse("invalid_request", { detail, param: "route" }));
+  const named = request.lane !== undefined ? "lane" : "network";
+  if (request.route === "self" && request[named] !== undefined) {
+    const detail = `An own device is in no lane: leave out ${named} or route.`;
+    return refused(refuse("invalid_request", { detail, param: named }));
   }
   const market = marketOf(request, model, parameters, member);
   if (!market.ok) return market;

@@ -89,7 +89,7 @@ const BAD: [string, object, string][] = [
   ["a lane that the model is not served in", { lane: "league" }, "lane"],
   ["a price that is no number", { provider: { max_price: SECRET } }, "provider.max_price"],
   ["an unknown provider preference", { provider: { order: ["a"] } }, "provider.order"],
-  ["a route to an own device", { route: "self" }, "route"],
+  ["a lane for an own device", { route: "self", lane: "public" }, "lane"],
 ];
 
 describe("a bad request", () => {
