@@ -120,9 +120,10 @@ export class JobStream {
   }
 
   /** The daemon does not take the job: nothing was served, another may be asked. */
-  decline(): void {
+  decline(ending: Ending = "declined"): void {
     const untouched = this.#stage === "offered" || (this.#stage === "running" && this.#firstTokenAt === null);
-    if (untouched) this.#leave("declined", refuse("provider_failed", { detail: "The provider declined." }), true);
+    if (untouched)
+      this.#leave("declined", ending, refuse("provider_failed", { detail: "The provider declined." }), true);
   }
 
   /** Relays a frame. Says what is wrong with one that cannot be: it then ends the job as the daemon's failure. */
@@ -188,7 +189,8 @@ export class JobStream {
       return;
     }
     const caused = CAUSED_BY_REQUEST[code];
-    this.#leave("failed", caused ?? refuse("provider_failed"), caused === undefined);
+    const ending = caused === undefined ? "failed_unstarted" : "refused";
+    this.#leave("failed", ending, caused ?? refuse("provider_failed"), caused === undefined);
   }
 
   /** The consumer has gone, or asked to stop. */
@@ -284,8 +286,8 @@ export class JobStream {
   }
 
   /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
-  #leave(result: "declined" | "failed", refusal: Refusal, move: boolean): void {
-    this.#ending = result === "declined" ? result : move ? "failed_unstarted" : "refused";
+  #leave(result: "declined" | "failed", ending: Ending, refusal: Refusal, move: boolean): void {
+    this.#ending = ending;
     this.#refuse(refusal, move, false);
     this.#end(result, null);
   }
@@ -349,7 +351,8 @@ export class JobStream {
     const now = Date.now();
     if (this.#stage === "offered") {
       this.#host.send({ type: "cancel", stream: this.id });
-      this.decline();
+      // A daemon that says nothing in time has not declined.
+      this.decline("failed_unstarted");
     } else if (this.#stage === "cancelling") this.#run(this.#release("no_claim_after_cancel", "failed"));
     else if (this.#stage === "running") this.#tickRunning(now);
     if (this.#stage === "running") this.#arm();

@@ -9,7 +9,7 @@ import { composeReceipt, type JobFacts, receiptText } from "../../../core/receip
 import { hashText, utf8ToBytes } from "../../../core/receipt/canonical.ts";
 import { JobStream, type StreamHost } from "../../../durable-objects/relay/job-stream.ts";
 import { DueTimes } from "../../../durable-objects/shared/due-times.ts";
-import type { Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
+import type { Done, Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
 import type { RelayJob, RelayRefusal } from "../../../protocol/internal/job.ts";
 import type { JobReport } from "../../../protocol/internal/pool.ts";
 import { idOf } from "../../support/receipts.ts";
@@ -25,8 +25,8 @@ export interface Stage {
   readonly reports: JobReport[];
   /** Sends a text of one token, as the daemon would. */
   text(text: string): void;
-  /** Ends the job with the claim that fits. */
-  done(): void;
+  /** Ends the job with the claim that fits, or with one that was changed. */
+  done(changes?: Partial<Done>): void;
   /** Moves time on, with everything that is due by then. */
   pass(ms: number): Promise<void>;
 }
@@ -113,7 +113,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       scripted.text(text);
       stream.frame({ stream: 7, kind: 0, choice: 0, tokens: 1, payload: utf8ToBytes(text) });
     },
-    done: () => stream.done(scripted.claim()),
+    done: (changes) => stream.done(scripted.claim(changes)),
     pass: async (ms) => {
       await vi.advanceTimersByTimeAsync(ms);
     },
