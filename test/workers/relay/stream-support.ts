@@ -24,11 +24,11 @@ export interface Stage {
   readonly voided: string[];
   readonly reports: JobReport[];
   /** Sends a text of one token, as the daemon would. */
-  text(text: string): void;
+  readonly text: (text: string) => void;
   /** Ends the job with the claim that fits, or with one that was changed. */
-  done(changes?: Partial<Done>): void;
+  readonly done: (changes?: Partial<Done>) => void;
   /** Moves time on, with everything that is due by then. */
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
 }
 
 export function openStream(changes: Partial<RelayJob> = {}): Stage {
