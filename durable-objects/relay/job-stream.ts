@@ -137,14 +137,14 @@ export class JobStream {
   /** Ends an attempt that was slower than another one: it costs nothing, and the hold is the other one's. */
   #stopLost(): void {
     this.#host.send({ type: "cancel", stream: this.id });
-    this.#leave("lost", refuse("provider_failed", { detail: "Another provider was faster." }), true);
+    this.#leave("lost", "outrun", refuse("provider_failed", { detail: "Another provider was faster." }), true);
   }
 
   /** The daemon does not take the job: nothing was served, another may be asked. */
-  decline(): void {
-    if (this.#contest.isAsking && this.#contest.holdsBack(() => this.decline())) return;
+  decline(ending: Ending = "declined"): void {
+    if (this.#contest.isAsking && this.#contest.holdsBack(() => this.decline(ending))) return;
     if (this.#isUntouched)
-      this.#leave("declined", refuse("provider_failed", { detail: "The provider declined." }), true);
+      this.#leave("declined", ending, refuse("provider_failed", { detail: "The provider declined." }), true);
   }
 
   /** Relays a frame. Says what is wrong with one that cannot be: it then ends the job as the daemon's failure. */
@@ -207,7 +207,8 @@ export class JobStream {
       return;
     }
     const caused = CAUSED_BY_REQUEST[code];
-    this.#leave("failed", caused ?? refuse("provider_failed"), caused === undefined);
+    const ending = caused === undefined ? "failed_unstarted" : "refused";
+    this.#leave("failed", ending, caused ?? refuse("provider_failed"), caused === undefined);
   }
 
   /** The consumer has gone, or asked to stop. */
@@ -297,9 +298,8 @@ export class JobStream {
   }
 
   /** Ends this attempt before its first token. The hold stays with the gateway, which may ask another daemon. */
-  #leave(result: "declined" | "failed" | "lost", refusal: Refusal, move: boolean): void {
-    if (result === "lost") this.#ending = "outrun";
-    else this.#ending = result === "declined" ? result : move ? "failed_unstarted" : "refused";
+  #leave(result: "declined" | "failed" | "lost", ending: Ending, refusal: Refusal, move: boolean): void {
+    this.#ending = ending;
     this.#refuse(refusal, move, false);
     this.#end(result, null);
   }
@@ -364,7 +364,8 @@ export class JobStream {
     const now = Date.now();
     if (this.#stage === "offered") {
       this.#host.send({ type: "cancel", stream: this.id });
-      this.decline();
+      // A daemon that says nothing in time has not declined.
+      this.decline("failed_unstarted");
     } else if (this.#stage === "cancelling") this.#run(this.#release("no_claim_after_cancel", "failed"));
     else if (this.#stage === "running") this.#tickRunning(now);
     if (this.#stage === "running") this.#arm();

@@ -37,12 +37,25 @@ it("loses and doubles nothing in a hundred mixed jobs at once", async () => {
   const { consumer, provider } = await openMarket();
   await credit(consumer, "topup", "0.010000000", "paid");
   for (const number of [1, 2, 3]) await addDaemon(provider, { number, offer: { slots: 16 }, onJob: byNumber });
+  // One lie has its daemon quarantined, so the one that lies has all its jobs before it says anything.
+  const gate = Promise.withResolvers<void>();
+  const liar = await addDaemon(provider, {
+    number: 4,
+    offer: { slots: 16 },
+    onJob: async (job) => {
+      job.accept();
+      if (liar.jobs.length === 12) gate.resolve();
+      await gate.promise;
+      byNumber(job);
+    },
+  });
   const before = await balance(consumer.apiKey);
   expect(before.available).toBe(STARTER + 10_000_000);
   const responses = await Promise.all(
     Array.from({ length: 100 }, async (_, index) => {
       const messages = [{ role: "user", content: String(index) }];
-      const response = await chat(consumer.apiKey, { messages, stream: index % 3 === 0, max_tokens: 64 });
+      const provider = index % WAYS.length === 5 ? { only: [liar.key.id] } : { ignore: [liar.key.id] };
+      const response = await chat(consumer.apiKey, { messages, provider, stream: index % 3 === 0, max_tokens: 64 });
       await response.text();
       return response;
     }),

@@ -3,8 +3,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { enrolDaemon } from "../../../db/daemons.ts";
+import type { Scheduler } from "../../../durable-objects/scheduler/index.ts";
 import { findModel } from "../../../workers/gateway/catalog.ts";
 import { daemonKey } from "../../support/scripted-daemon.ts";
+import { classOf } from "../job/hold-back.ts";
 import { addModel, crash, openAccount, type TestAccount } from "../job/network.ts";
 import type { MachineOptions } from "./machine.ts";
 import { MODEL } from "./prices.ts";
@@ -26,7 +28,24 @@ export const PURSES = [
   { bonus: "6", topup: null },
 ] as const;
 
+let restoreScores = (): void => {};
+
+/**
+ * Scores stand still in these networks: a machine that lies would be in quarantine, and nothing more would happen to it. What
+ * happens then is tested by itself (test/workers/scheduler/quarantine.test.ts).
+ */
+async function stillScores(): Promise<void> {
+  const scheduler = await classOf<Scheduler>(poolStub());
+  const report = Reflect.get(scheduler, "report");
+  scheduler.report = function (this: Scheduler, relay, reports) {
+    const still = reports.map((each) => (each.type === "ended" ? { ...each, effect: "unchanged" as const } : each));
+    return Reflect.apply(report, this, [relay, still]);
+  };
+  restoreScores = () => void (scheduler.report = report);
+}
+
 export async function openMarket(): Promise<void> {
+  await stillScores();
   await addModel(MODEL);
   const { account } = await openAccount(false);
   for (const { number } of MACHINES) {
@@ -37,6 +56,7 @@ export async function openMarket(): Promise<void> {
 
 /** Lets the gateway forget the catalog: it was read in a time that is yet to come, and would be trusted until then. */
 export async function closeMarket(): Promise<void> {
+  restoreScores();
   await findModel(env, "none", Date.now());
 }
 

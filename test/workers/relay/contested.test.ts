@@ -82,7 +82,8 @@ it("gives the job back without asking when its daemon declines or fails", async 
   for (const end of ["decline", "fail"] as const) {
     const stage = openStream({ race: 0 });
     stage.stream.accept();
-    stage.stream[end]("engine_error");
+    if (end === "decline") stage.stream.decline();
+    else stage.stream.fail("engine_error");
     expect(await refusalOf(stage.stream)).toMatchObject({ move: true, resolved: false });
     expect(stage.asked).toEqual([]);
   }

@@ -10,7 +10,7 @@ import { hashText, utf8ToBytes } from "../../../core/receipt/canonical.ts";
 import { JobStream } from "../../../durable-objects/relay/job-stream.ts";
 import type { StreamHost } from "../../../durable-objects/relay/stream-host.ts";
 import { DueTimes } from "../../../durable-objects/shared/due-times.ts";
-import type { Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
+import type { Done, Job, RelayMessage } from "../../../protocol/daemon/messages.ts";
 import type { RelayJob, RelayRefusal } from "../../../protocol/internal/job.ts";
 import type { JobReport } from "../../../protocol/internal/pool.ts";
 import { idOf } from "../../support/receipts.ts";
@@ -29,11 +29,11 @@ export interface Stage {
   /** Answers that. */
   decide(hasWon: boolean): Promise<void>;
   /** Sends a text of one token, as the daemon would. */
-  text(text: string): void;
-  /** Ends the job with the claim that fits. */
-  done(): void;
+  readonly text: (text: string) => void;
+  /** Ends the job with the claim that fits, or with one that was changed. */
+  readonly done: (changes?: Partial<Done>) => void;
   /** Moves time on, with everything that is due by then. */
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
 }
 
 export function openStream(changes: Partial<RelayJob> = {}): Stage {
@@ -116,7 +116,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       outcome.resolve(hasWon);
       await vi.advanceTimersByTimeAsync(0);
     },
-    done: () => stream.done(scripted.claim()),
+    done: (changes) => stream.done(scripted.claim(changes)),
     pass: async (ms) => {
       await vi.advanceTimersByTimeAsync(ms);
     },
