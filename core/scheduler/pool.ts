@@ -14,16 +14,22 @@ import type { Effect } from "../routing/ending.ts";
 import type { ProbeResult } from "../routing/quarantine.ts";
 import { isLike, type SpeedSample } from "../routing/speed.ts";
 import type { Standings } from "../routing/standings.ts";
-import { chooseDaemon, couldServe, whyNobody } from "./choose.ts";
+import type { BasisPoints } from "../units.ts";
+import { anyoneCould, unmetAtOnce } from "./admission.ts";
+import { chooseDaemon, couldServe } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
+import { Departures } from "./departures.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { needsOf, type Vocabulary } from "./needs.ts";
+import { Outlook } from "./outlook.ts";
+import { PassedOver } from "./passed-over.ts";
 import { ReservedSlots } from "./reserved-slots.ts";
 import type { Fairness } from "./snapshot.ts";
 import { Supply } from "./supply.ts";
 import { WaitTimes } from "./wait-times.ts";
 import type { WaitingJob } from "./waiting-job.ts";
+import { whyNobody } from "./why-nobody.ts";
 
 export type { Lease } from "./leases.ts";
 
@@ -54,6 +60,10 @@ export interface Rejection {
 }
 
 export class Pool {
+  /** What waiting jobs can expect. */
+  readonly outlook: Outlook;
+  /** Why daemons are given no jobs. */
+  readonly passedOver: PassedOver;
   readonly #parameters: Parameters;
   readonly #standings: Standings;
   readonly #random: Random;
@@ -62,6 +72,7 @@ export class Pool {
   readonly #leases = new Leases();
   readonly #times = new WaitTimes();
   readonly #reserved = new ReservedSlots();
+  readonly #departures = new Departures();
   #vocabulary: Vocabulary = { contexts: [], providers: new Set() };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
   #firstFence = Number.POSITIVE_INFINITY;
@@ -72,10 +83,12 @@ export class Pool {
     this.#parameters = parameters;
     this.#standings = standings;
     this.#random = random;
+    this.passedOver = new PassedOver(parameters.allotmentPayeeShareBasisPoints as BasisPoints);
     this.#queue = new FairQueue(parameters, {
       needsOf: (job) => needsOf(job, this.#vocabulary),
       unitsOf: (job) => this.#units(job.estimate),
     });
+    this.outlook = new Outlook(this.#queue, this.#supply);
   }
 
   get waiting(): number {
@@ -103,6 +116,7 @@ export class Pool {
     this.#standings.meet(offer.daemon, offer.provider);
     const floor = this.#standings.floor(offer.daemon, offer);
     this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
+    this.#departures.came(offer.daemon, now);
     this.#changed();
   }
 
@@ -110,9 +124,11 @@ export class Pool {
    * Removes a daemon, if it is still the named relay's. Its leases stay until its relay says how they ended: a daemon that
    * withdraws a model may still be serving it.
    */
-  unregister(daemon: DaemonId, relay: string): void {
-    if (this.daemons.get(daemon)?.relay !== relay) return;
+  unregister(daemon: DaemonId, relay: string, now: number): void {
+    const gone = this.daemons.get(daemon);
+    if (gone?.relay !== relay) return;
     this.#supply.remove(daemon);
+    this.#departures.left(gone, now);
     this.#changed();
   }
 
@@ -137,14 +153,18 @@ export class Pool {
     return this.#leases.of(daemon);
   }
 
-  /** Puts a job in the queue, or refuses it when nobody could ever serve it. */
+  /** Puts a job in the queue, or refuses it at once: when nobody could serve it, and when there is no room for it. */
   enqueue(asked: WaitingJob): Refusal | null {
-    if (this.#queue.size >= LIMITS.poolWaiting) return refuse("queue_full");
-    const missing = this.#missingFeature(asked);
-    if (missing !== null) return missing;
-    this.#take(asked.job);
-    this.#put({ ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) });
-    return null;
+    this.withdraw(asked.job, asked.enqueuedAt);
+    const job = { ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) };
+    // Whoever could serve it is found soon; all are asked only where nobody could.
+    const unmet = anyoneCould(this.daemons.values(), job)
+      ? null
+      : unmetAtOnce([...this.daemons.values()], this.#departures, job);
+    if (unmet !== null) this.passedOver.sample(this.daemons.values(), job, null, job.enqueuedAt);
+    const refusal = unmet ?? this.outlook.crowd(job);
+    if (refusal === null) this.#put(job);
+    return refusal;
   }
 
   /** Takes a waiting job out. False when it did not wait. */
@@ -181,10 +201,15 @@ export class Pool {
     const { free, daemons, medianSpeed } = this.#supply;
     const choosing = { parameters: this.#parameters, medianSpeed, random: this.#random };
     while (free.length > 0) {
-      const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, choosing));
+      const next = this.#queue.next((job) => {
+        const chosen = chooseDaemon(free, daemons.values(), job, choosing);
+        this.passedOver.sample(daemons.values(), job, chosen, now);
+        return chosen;
+      });
       if (next === null) break;
       dispatches.push(this.#grant(next.job, next.match, now, nextFence()));
     }
+    this.outlook.settled(now);
     return dispatches;
   }
 
@@ -207,6 +232,7 @@ export class Pool {
       taken: false,
     };
     this.#leases.add(lease);
+    this.outlook.dispatched(units, now);
     this.#supply.took(daemon, job.job);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
     const floor = LANE_TABLE[job.flow.lane].price === "effective" ? daemon.floor : null;
@@ -314,7 +340,7 @@ export class Pool {
     const known = new Map<string, boolean>();
     for (const job of this.#times.unsure(now)) {
       const needs = needsOf(job, this.#vocabulary);
-      const anyone = known.get(needs) ?? this.#anyoneCould(job);
+      const anyone = known.get(needs) ?? anyoneCould(this.daemons.values(), job);
       known.set(needs, anyone);
       if (anyone) this.#times.trust(job);
       else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
@@ -328,13 +354,8 @@ export class Pool {
   #doubt(): void {
     this.#supplyChanged = false;
     for (const { sample, jobs } of this.#queue.groups()) {
-      if (!this.#anyoneCould(sample)) for (const job of jobs()) this.#times.doubt(job);
+      if (!anyoneCould(this.daemons.values(), sample)) for (const job of jobs()) this.#times.doubt(job);
     }
-  }
-
-  #anyoneCould(job: WaitingJob): boolean {
-    for (const daemon of this.daemons.values()) if (couldServe(daemon, job)) return true;
-    return false;
   }
 
   /** When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. */
@@ -362,15 +383,5 @@ export class Pool {
   #units(tokens: Tokens): number {
     const { promptTokenUnits, completionTokenUnits } = this.#parameters;
     return promptTokenUnits * tokens.prompt + completionTokenUnits * tokens.completion;
-  }
-
-  /** In a pool with daemons, a feature that none of them has can be refused at once. */
-  #missingFeature(job: WaitingJob): Refusal | null {
-    if (this.daemons.size === 0) return null;
-    for (const { feature, param } of job.features) {
-      const known = [...this.daemons.values()].some((daemon) => daemon.features.includes(feature));
-      if (!known) return refuse("unsupported_parameter", { param });
-    }
-    return null;
   }
 }
