@@ -94,6 +94,20 @@ export const LIMITS = {
   ownWaiting: 128,
   /** A race's winner is remembered for longer than any hold lives. */
   raceKeptMs: 60 * MINUTE_MS,
+  /** What a pool dispatches while jobs wait counts half after this long: a few jobs' time, and soon enough for a rush. */
+  drainHalfLifeMs: 30 * SECOND_MS,
+  /** `Retry-After` of a job that found no place in time is at least and at most so much … */
+  retryAfterLeastSeconds: 1,
+  retryAfterMostSeconds: 300,
+  /** … and this where the pool's pace is not known, or has nothing to do with it: daemons come back in seconds. */
+  retryAfterDefaultSeconds: 5,
+  /** A pool as old as this, and a daemon that has been away for as long, are taken for what they are; before it others may come. */
+  settledPoolMs: 60 * SECOND_MS,
+  /** One decision in this time is looked into for every daemon of a pool (a thousand take some 0.2 ms) … */
+  whySampleMs: 250,
+  /** … and counted for the last hour, in steps of five minutes. */
+  whyBucketMs: 5 * MINUTE_MS,
+  whyBuckets: 12,
 
   /** Open holds of one account: at 0.5 KiB each, 2 MiB of memory and one snapshot row under SQLite's 2 MiB. */
   openHolds: 2_048,

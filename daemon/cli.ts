@@ -8,6 +8,7 @@ import { addKeys, addService, addUsage } from "./account-commands.ts";
 import { addAdmin } from "./admin-commands.ts";
 import { showBalance } from "./commands/balance.ts";
 import type { Context, GlobalFlags } from "./commands/context.ts";
+import { diagnose } from "./commands/doctor.ts";
 import { showEngines } from "./commands/engines.ts";
 import { showDailyEpochs } from "./commands/epochs.ts";
 import { showInvariants } from "./commands/invariants.ts";
@@ -17,6 +18,7 @@ import { type SendFlags, send } from "./commands/send.ts";
 import { type DaemonFlags, serve } from "./commands/serve.ts";
 import { type VerifyFlags, verify } from "./commands/verify-receipt.ts";
 import { watchBalance } from "./commands/watch-balance.ts";
+import { showWhy, type WhyFlags } from "./commands/why.ts";
 import { addDeposits } from "./deposit-commands.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, networkEntry, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
@@ -93,9 +95,24 @@ function describe(
     })
     .addHelpText("after", `\n${EXIT_CODES}`);
 
-  addDaemon(program).action(async (_flags, command: Command) => {
-    done(await serve(context, command.optsWithGlobals<DaemonFlags>(), signals));
+  addDaemonOptions(program.command("daemon").description("serve this machine's engine to the network")).action(
+    async (_flags, command: Command) => {
+      done(await serve(context, command.optsWithGlobals<DaemonFlags>(), signals));
+    },
+  );
+  addDaemonOptions(
+    program.command("doctor").description("check what a daemon needs, with the options it is started with"),
+  ).action(async (_flags, command: Command) => {
+    done(await diagnose(context, command.optsWithGlobals<DaemonFlags>()));
   });
+  program
+    .command("why")
+    .description("why the account's daemons are given no jobs, by decisions of the last hour")
+    .argument("[daemon]", "one of them")
+    .option("--model <id>", "a model of the catalog (else those that it offers)")
+    .action(async (daemon: string | undefined, _flags, command: Command) => {
+      done(await showWhy(context, daemon, command.optsWithGlobals<WhyFlags>()));
+    });
   addEngineOptions(
     program.command("engines").description("the engine that a daemon would serve, and its models"),
   ).action(async (_flags, command: Command) => {
@@ -181,8 +198,9 @@ const EXIT_CODES = `Exit codes: ${EXIT.ok} done, ${EXIT.checkFailed} a check fai
 ${EXIT.unreachable} network or engine not reachable, ${EXIT.refused} refused by the network, ${EXIT.broken} something broke,
 ${EXIT.interrupted} stopped by a second signal.`;
 
-function addDaemon(program: Command): Command {
-  return addEngineOptions(program.command("daemon").description("serve this machine's engine to the network"))
+/** How a daemon is started: its folder, its engine, and what it costs to run. */
+function addDaemonOptions(command: Command): Command {
+  return addEngineOptions(command)
     .option("--home <folder>", "where the daemon's key and its claims are kept")
     .option("--name <name>", "how the account's list calls this daemon (else the host's name)")
     .addOption(new Option("--tier <tier>", "the kind of machine").choices(TIERS).default("desktop"))

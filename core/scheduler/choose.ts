@@ -1,20 +1,16 @@
 /** Which daemon serves a job at a fixed price (economics.md §§3, 9). */
 
-import { type Refusal, refuse } from "../errors.ts";
 import { LANE_TABLE, WHOLE } from "../lanes.ts";
 import type { Parameters } from "../parameters.ts";
-import { floorPerThousand, isFloorWithin, perThousand } from "../pricing.ts";
+import { isFloorWithin } from "../pricing.ts";
 import type { Random } from "../random.ts";
 import { chooseByWeight } from "../routing/choose-by-weight.ts";
-import { type BasisPoints, formatUsd, mulDivFloor, type NanoUsd } from "../units.ts";
+import { type BasisPoints, mulDivFloor } from "../units.ts";
 import type { Daemon } from "./daemon.ts";
-import type { OwnJob, QueuedJob, WaitingJob } from "./waiting-job.ts";
+import type { QueuedJob, WaitingJob } from "./waiting-job.ts";
 
-/** Why a daemon is passed over for a job, or null when it could serve it once it has a free slot. */
-export function obstacle(
-  daemon: Daemon,
-  job: WaitingJob,
-):
+/** What keeps a daemon from serving a job, whatever its load. */
+export type Obstacle =
   | "own"
   | "not_own"
   | "not_member"
@@ -26,8 +22,10 @@ export function obstacle(
   | "context"
   | "feature"
   | "usdc_only"
-  | "floor"
-  | null {
+  | "floor";
+
+/** Why a daemon is passed over for a job, or null when it could serve it once it has a free slot. */
+export function obstacle(daemon: Daemon, job: WaitingJob): Obstacle | null {
   const isOwn = daemon.provider === job.account;
   if (isOwn !== (job.flow === null)) return isOwn ? "own" : "not_own";
   if (job.network !== null && !daemon.networks.includes(job.network)) return "not_member";
@@ -105,43 +103,11 @@ function cheapness({ floor }: Daemon, { rate, estimate }: WaitingJob): number {
  * The providers that have earned their part of the allotment that pays for a job: one payee gets max(20 % ◆, 1 / eligible
  * payees) of it a day (economics.md §3).
  */
-function payeesAtCap(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: BasisPoints): ReadonlySet<string> {
+export function payeesAtCap(daemons: Iterable<Daemon>, job: WaitingJob, leastShare: BasisPoints): ReadonlySet<string> {
   const { allotment } = job;
   if (allotment === null || allotment.paid.length === 0) return new Set();
   const eligible = new Set([...daemons].filter((daemon) => couldServe(daemon, job)).map(({ provider }) => provider));
   const share = mulDivFloor(allotment.granted, leastShare, WHOLE);
   const cap = Math.max(share, Math.ceil(allotment.granted / Math.max(1, eligible.size)));
   return new Set(allotment.paid.filter(([, earned]) => earned >= cap).map(([payee]) => payee));
-}
-
-/** In a pool with daemons, a feature that none of them has can be refused at once. */
-export function missingFeature(daemons: Iterable<Daemon>, { features }: WaitingJob): Refusal | null {
-  const all = [...daemons];
-  if (all.length === 0) return null;
-  const missing = features.find(({ feature }) => !all.some((daemon) => daemon.features.includes(feature)));
-  return missing === undefined ? null : refuse("unsupported_parameter", { param: missing.param });
-}
-
-/** The refusal of a job that no daemon of the pool can serve, by the nearest miss. */
-export function whyNobody(daemons: Iterable<Daemon>, job: WaitingJob): Refusal {
-  const all = [...daemons];
-  if (job.flow === null) return whyNoOwn(all, job);
-  const obstacles = all.map((daemon) => obstacle(daemon, job));
-  const tooCheap = all.filter((_, index) => obstacles[index] === "floor");
-  if (tooCheap.length > 0) {
-    const lowest = Math.min(...tooCheap.map((daemon) => floorPerThousand(daemon.floor))) as NanoUsd;
-    const metadata = { lowest_ask: formatUsd(lowest), max_price: formatUsd(perThousand(job.maxRate)) };
-    return refuse("no_bid", { metadata });
-  }
-  if (obstacles.includes("failed_before")) return refuse("provider_failed");
-  const reasons = [...new Set(obstacles)].filter((reason) => reason !== null);
-  return refuse("no_provider", reasons.length === 0 ? {} : { metadata: { passed_over: reasons } });
-}
-
-function whyNoOwn(daemons: readonly Daemon[], job: OwnJob): Refusal {
-  const own = daemons.filter(({ provider }) => provider === job.account);
-  const reasons = new Set(own.map((daemon) => obstacle(daemon, job)));
-  if (reasons.has("failed_before")) return refuse("provider_failed");
-  const detail = "None of your own daemons can serve this: connect one that offers the model, or leave out `route`.";
-  return refuse("no_provider", { detail, param: "route", metadata: { passed_over: [...reasons] } });
 }

@@ -76,6 +76,11 @@ export class FairQueue<Job extends Queued> {
     return this.#entries.size;
   }
 
+  /** Estimated units of all that wait. */
+  get waitingUnits(): number {
+    return this.#classes.reduce((sum, node) => sum + loadOf(node).waitingUnits, this.#reserved.waitingUnits);
+  }
+
   get(id: JobId): Job | undefined {
     return this.#entries.get(id)?.job;
   }

@@ -11,6 +11,15 @@ export interface Vocabulary {
   readonly providers: ReadonlySet<string>;
 }
 
+export function isSameVocabulary(a: Vocabulary, b: Vocabulary): boolean {
+  return (
+    a.contexts.length === b.contexts.length &&
+    a.contexts.every((context, index) => context === b.contexts[index]) &&
+    a.providers.size === b.providers.size &&
+    [...a.providers].every((provider) => b.providers.has(provider))
+  );
+}
+
 /** The text of a job's needs. It holds as long as the pool's vocabulary is the same. */
 export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): string {
   const {

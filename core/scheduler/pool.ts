@@ -3,7 +3,7 @@
  * fences and randomness are arguments, nothing is awaited, so that the object, tests and a simulator run the same decisions.
  */
 
-import { type Refusal, refuse } from "../errors.ts";
+import type { Refusal } from "../errors.ts";
 import type { DaemonId, JobId } from "../ids.ts";
 import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
@@ -13,13 +13,19 @@ import type { Random } from "../random.ts";
 import type { ProbeResult } from "../routing/quarantine.ts";
 import { isLike } from "../routing/speed.ts";
 import type { Standings } from "../routing/standings.ts";
-import { type Choosing, chooseDaemon, couldServe, missingFeature, whyNobody } from "./choose.ts";
+import type { BasisPoints } from "../units.ts";
+import { anyoneCould, unmetAtOnce } from "./admission.ts";
+import { type Choosing, chooseDaemon, couldServe } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
 import type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
+import { Departures } from "./departures.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
 import { type Lease, Leases } from "./leases.ts";
-import { needsOf, type Vocabulary } from "./needs.ts";
+import { isSameVocabulary, needsOf, type Vocabulary } from "./needs.ts";
+import { Outlook } from "./outlook.ts";
 import { OwnQueue } from "./own-queue.ts";
+import { PassedOver } from "./passed-over.ts";
+import { doubtAll, dueRefusals } from "./refusals.ts";
 import { ReservedSlots } from "./reserved-slots.ts";
 import type { Fairness } from "./snapshot.ts";
 import { Supply } from "./supply.ts";
@@ -30,6 +36,10 @@ export type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
 export type { Lease } from "./leases.ts";
 
 export class Pool {
+  /** What waiting jobs can expect. */
+  readonly outlook: Outlook;
+  /** Why daemons are given no jobs. */
+  readonly passedOver: PassedOver;
   readonly #parameters: Parameters;
   readonly #standings: Standings;
   readonly #random: Random;
@@ -39,6 +49,7 @@ export class Pool {
   readonly #leases = new Leases();
   readonly #times = new WaitTimes();
   readonly #reserved = new ReservedSlots();
+  readonly #departures = new Departures();
   #vocabulary: Vocabulary = { contexts: [], providers: new Set() };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
   #firstFence = Number.POSITIVE_INFINITY;
@@ -49,10 +60,12 @@ export class Pool {
     this.#parameters = parameters;
     this.#standings = standings;
     this.#random = random;
+    this.passedOver = new PassedOver(parameters.allotmentPayeeShareBasisPoints as BasisPoints);
     this.#queue = new FairQueue(parameters, {
       needsOf: (job) => needsOf(job, this.#vocabulary),
       unitsOf: (job) => this.#units(job.estimate),
     });
+    this.outlook = new Outlook(this.#queue, this.#supply);
   }
 
   get waiting(): number {
@@ -80,6 +93,7 @@ export class Pool {
     this.#standings.meet(offer.daemon, offer.provider);
     const floor = this.#standings.floor(offer.daemon, offer);
     this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
+    this.#departures.came(offer.daemon, now);
     this.#changed();
   }
 
@@ -87,9 +101,11 @@ export class Pool {
    * Removes a daemon, if it is still the named relay's. Its leases stay until its relay says how they ended: a daemon that
    * withdraws a model may still be serving it.
    */
-  unregister(daemon: DaemonId, relay: string): void {
-    if (this.daemons.get(daemon)?.relay !== relay) return;
+  unregister(daemon: DaemonId, relay: string, now: number): void {
+    const gone = this.daemons.get(daemon);
+    if (gone?.relay !== relay) return;
     this.#supply.remove(daemon);
+    this.#departures.left(gone, now);
     this.#changed();
   }
 
@@ -97,16 +113,9 @@ export class Pool {
   #changed(): void {
     this.#supplyChanged = true;
     this.#queue.unblock(() => true);
-    const contexts = this.#supply.contexts();
-    const providers = this.#supply.providers;
-    const before = this.#vocabulary;
-    const isSame =
-      contexts.length === before.contexts.length &&
-      contexts.every((context, index) => context === before.contexts[index]) &&
-      providers.size === before.providers.size &&
-      [...providers].every((provider) => before.providers.has(provider));
-    if (isSame) return;
-    this.#vocabulary = { contexts, providers };
+    const vocabulary = { contexts: this.#supply.contexts(), providers: this.#supply.providers };
+    if (isSameVocabulary(vocabulary, this.#vocabulary)) return;
+    this.#vocabulary = vocabulary;
     this.#queue.regroup();
   }
 
@@ -114,19 +123,19 @@ export class Pool {
     return this.#leases.of(daemon);
   }
 
-  /** Puts a job in the queue, or refuses it when nobody could ever serve it. */
+  /** Puts a job in the queue, or refuses it at once: when nobody could serve it, and when there is no room for it. */
   enqueue(asked: WaitingJob): Refusal | null {
-    if (this.#queue.size >= LIMITS.poolWaiting) return refuse("queue_full");
-    const missing = missingFeature(this.daemons.values(), asked);
-    if (missing !== null) return missing;
-    this.#take(asked.job);
-    if (asked.flow === null) {
-      const refusal = this.#own.add(asked);
-      if (refusal === null) this.#times.add(asked);
-      return refusal;
-    }
-    this.#put({ ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) });
-    return null;
+    this.withdraw(asked.job, asked.enqueuedAt);
+    // Whoever could serve it is found soon; all are asked only where nobody could.
+    const unmet = anyoneCould(this.daemons.values(), asked)
+      ? null
+      : unmetAtOnce([...this.daemons.values()], this.#departures, asked);
+    if (asked.flow === null) return unmet ?? this.#putOwn(asked);
+    const job = { ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) };
+    if (unmet !== null) this.passedOver.sample(this.daemons.values(), job, null, job.enqueuedAt);
+    const refusal = unmet ?? this.outlook.crowd(job);
+    if (refusal === null) this.#put(job);
+    return refusal;
   }
 
   /** Takes a waiting job out. False when it did not wait. */
@@ -134,6 +143,12 @@ export class Pool {
     const withdrawn = this.#take(job);
     if (withdrawn?.reserved === true && withdrawn.flow !== null) this.#freeReserved(withdrawn.flow, now);
     return withdrawn !== undefined;
+  }
+
+  #putOwn(job: OwnJob): Refusal | null {
+    const refusal = this.#own.add(job);
+    if (refusal === null) this.#times.add(job);
+    return refusal;
   }
 
   #put(job: QueuedJob): void {
@@ -163,10 +178,15 @@ export class Pool {
     const { free, daemons } = this.#supply;
     const choosing = this.#choosing();
     while (free.length > 0) {
-      const next = this.#queue.next((job) => chooseDaemon(free, daemons.values(), job, choosing));
+      const next = this.#queue.next((job) => {
+        const chosen = chooseDaemon(free, daemons.values(), job, choosing);
+        this.passedOver.sample(daemons.values(), job, chosen, now);
+        return chosen;
+      });
       if (next === null) break;
       dispatches.push(this.#grant(next.job, next.match, now, nextFence()));
     }
+    this.outlook.settled(now);
     return dispatches;
   }
 
@@ -233,6 +253,7 @@ export class Pool {
       taken: false,
     };
     this.#leases.add(lease);
+    this.outlook.dispatched(units, now);
     this.#supply.took(daemon, job.job);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
     const isEffective = job.flow !== null && LANE_TABLE[job.flow.lane].price === "effective";
@@ -335,33 +356,17 @@ export class Pool {
 
   /** Takes out the jobs that waited too long, or that nobody here could serve once the grace for an empty pool is over. */
   rejections(now: number): Rejection[] {
-    if (this.#supplyChanged) this.#doubt();
-    const rejections: Rejection[] = [];
-    const known = new Map<string, boolean>();
-    for (const job of this.#times.unsure(now)) {
-      const needs = job.flow === null ? job.job : needsOf(job, this.#vocabulary);
-      const anyone = known.get(needs) ?? this.#anyoneCould(job);
-      known.set(needs, anyone);
-      if (anyone) this.#times.trust(job);
-      else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
-    }
-    for (const job of this.#times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
+    const waiting = {
+      queue: this.#queue,
+      own: this.#own,
+      times: this.#times,
+      needsOf: (job: WaitingJob) => (job.flow === null ? job.job : needsOf(job, this.#vocabulary)),
+    };
+    if (this.#supplyChanged) doubtAll(waiting, this.daemons.values());
+    this.#supplyChanged = false;
+    const rejections = dueRefusals(waiting, this.daemons.values(), now);
     for (const { job } of rejections) this.withdraw(job.job, now);
     return rejections;
-  }
-
-  /** Jobs that had somebody who could serve them may have nobody now. */
-  #doubt(): void {
-    this.#supplyChanged = false;
-    for (const job of this.#own.all()) if (!this.#anyoneCould(job)) this.#times.doubt(job);
-    for (const { sample, jobs } of this.#queue.groups()) {
-      if (!this.#anyoneCould(sample)) for (const job of jobs()) this.#times.doubt(job);
-    }
-  }
-
-  #anyoneCould(job: WaitingJob): boolean {
-    for (const daemon of this.daemons.values()) if (couldServe(daemon, job)) return true;
-    return false;
   }
 
   /** When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. */

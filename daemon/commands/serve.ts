@@ -12,6 +12,7 @@ import type { Schedule } from "../conditions/schedule.ts";
 import { engineAtUrl, findEngine } from "../engines/detect.ts";
 import type { Engine } from "../engines/engine.ts";
 import { LlamaEngine } from "../engines/llama/llama-engine.ts";
+import type { ServeOptions } from "../engines/served-models.ts";
 import { EXIT, type ExitCode, Failure, reasonOf } from "../failure.ts";
 import { probeHardware } from "../hardware/probe.ts";
 import { loadIdentity } from "../identity/key-file.ts";
@@ -57,14 +58,13 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
     now: Date.now,
   });
   const settings = await settingsOf(context, flags);
-  const home = flags.home ?? envPaths("tollmill", { suffix: "" }).data;
+  const home = homeOf(flags);
   const { identity, created } = await loadIdentity(join(home, "daemon.pem"));
   log.info(created ? "key_made" : "key_loaded", { daemon: identity.id, home });
   const claims = await openClaims(join(home, "claims"), log);
   const engine = await openEngine(flags, (text) => log.warning("llama_cpp", { text }));
   try {
     log.info("engine", { engine: engine.label });
-    const slots = flags.slots ?? engine.slots ?? DEFAULT_SLOTS;
     const worker = new Worker({
       url: settings.url,
       identity,
@@ -76,13 +76,7 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
       usdPerKwh: flags.usdPerKwh,
       accepts: flags.accepts,
       networks: flags.network,
-      serve: {
-        serve: flags.serve,
-        slots,
-        context: flags.context ?? null,
-        quantization: flags.quantization ?? null,
-        features: flags.feature,
-      },
+      serve: serveOptions(flags, engine),
       gates: {
         rules: {
           schedule: flags.schedule ?? null,
@@ -102,6 +96,22 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
   } finally {
     await engine.close();
   }
+}
+
+/** Where a daemon keeps its key and its claims. */
+export function homeOf({ home }: DaemonFlags): string {
+  return home ?? envPaths("tollmill", { suffix: "" }).data;
+}
+
+/** What is offered of an engine. */
+export function serveOptions(flags: DaemonFlags, engine: Engine): ServeOptions {
+  return {
+    serve: flags.serve,
+    slots: flags.slots ?? engine.slots ?? DEFAULT_SLOTS,
+    context: flags.context ?? null,
+    quantization: flags.quantization ?? null,
+    features: flags.feature,
+  };
 }
 
 async function openClaims(folder: string, log: Log): Promise<ClaimStore> {

@@ -15,14 +15,25 @@ export interface Identity {
   sign(bytes: Uint8Array): string;
 }
 
+/** Reads the key as it is; null when there is no file yet. Throws a {@link Failure} for a file that is no such key. */
+export async function readIdentity(path: string): Promise<Identity | null> {
+  const pem = await readKey(path);
+  return pem === null ? null : parseKey(path, pem);
+}
+
 /** Reads the key, or makes one when there is no file yet. Throws a {@link Failure} for a file that is no such key. */
 export async function loadIdentity(path: string): Promise<{ identity: Identity; created: boolean }> {
-  const pem = await readKey(path);
-  if (pem === null) {
+  const identity = await readIdentity(path);
+  if (identity === null) {
     const { privateKey } = generateKeyPairSync("ed25519");
     await writeKey(path, privateKey);
     return { identity: identityOf(privateKey), created: true };
   }
+  await restrict(path);
+  return { identity, created: false };
+}
+
+function parseKey(path: string, pem: string): Identity {
   let key: KeyObject;
   try {
     key = createPrivateKey(pem);
@@ -38,8 +49,7 @@ export async function loadIdentity(path: string): Promise<{ identity: Identity; 
       `${path} holds a ${key.asymmetricKeyType} key, but a daemon's is Ed25519. Move it away.`,
     );
   }
-  await restrict(path);
-  return { identity: identityOf(key), created: false };
+  return identityOf(key);
 }
 
 /** An identity from a private key. */

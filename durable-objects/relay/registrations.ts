@@ -2,33 +2,10 @@
 
 import type { DaemonId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
-import type { ElectricityFloor } from "../../core/pricing.ts";
-import type { Offer, OfferedModel, Tier } from "../../protocol/daemon/messages.ts";
+import { floorOf } from "../../protocol/daemon/floor.ts";
+import type { Offer } from "../../protocol/daemon/messages.ts";
 import type { Registration } from "../../protocol/internal/pool.ts";
 import type { Session } from "./session.ts";
-
-/** Where a daemon names no prefill speed: reading is at least this much faster than writing on every engine in use. */
-const PREFILL_FACTOR = 10;
-
-const WATTS_CAP = {
-  backbone: "wattsCapBackbone",
-  desktop: "wattsCapDesktop",
-  tablet: "wattsCapTablet",
-  phone: "wattsCapPhone",
-} as const satisfies Record<Tier, keyof Parameters>;
-
-/** What electricity costs a daemon for one of its models. */
-export function floorOf(offer: Offer, model: OfferedModel, parameters: Parameters): ElectricityFloor {
-  const { tier, watts } = offer.hardware;
-  const decode = Math.max(1, Math.round(model.tokens_per_second * 1_000));
-  const prefill = Math.round((model.prefill_tokens_per_second ?? model.tokens_per_second * PREFILL_FACTOR) * 1_000);
-  return {
-    watts: Math.min(Math.max(1, Math.ceil(watts)), parameters[WATTS_CAP[tier]]),
-    nano_usd_per_kwh: Math.min(Math.round(offer.usd_per_kwh * 1e9), parameters.electricityCapNanoUsdPerKwh),
-    decode_millitokens_per_second: decode,
-    prefill_millitokens_per_second: Math.max(1, prefill),
-  };
-}
 
 /** The registrations that a session's offer makes, one for each model that the catalog has. */
 export function registrationsOf(

@@ -68,7 +68,6 @@ export function grantOf({ job, daemon, lease, terms }: Dispatch, now: number): A
   };
 }
 
-export function refusedWith(refusal: Refusal): AcquireResponse {
-  const retry = refusal.code === "no_provider" || refusal.code === "queue_full" || refusal.code === "queue_timeout";
-  return { type: "refused", refusal, retryAfterSeconds: retry ? 5 : null };
+export function refusedWith(refusal: Refusal, retryAfterSeconds: number | null = null): AcquireResponse {
+  return { type: "refused", refusal, retryAfterSeconds };
 }

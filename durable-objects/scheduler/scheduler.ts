@@ -1,12 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
-import { refuse } from "../../core/errors.ts";
+import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
 import { Standings } from "../../core/routing/standings.ts";
 import { roomOf } from "../../core/scheduler/daemon.ts";
+import type { Why } from "../../core/scheduler/passed-over.ts";
 import { type Lease, Pool } from "../../core/scheduler/pool.ts";
+import type { WaitingJob } from "../../core/scheduler/waiting-job.ts";
 import type { VoidResult } from "../../protocol/internal/account.ts";
-import type { AcquireRequest, AcquireResponse } from "../../protocol/internal/job.ts";
+import type { AcquireRequest, AcquireResponse, Slot } from "../../protocol/internal/job.ts";
 import { modelOfScheduler } from "../../protocol/internal/names.ts";
 import type {
   DaemonStanding,
@@ -103,8 +105,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
         if (this.#waiters.get(request.job) === waiter) this.#leave(request.job);
       };
       incoming.signal.addEventListener("abort", gone, { once: true });
-      const refusal = this.#pool.enqueue(waitingJob(request, Date.now()));
-      if (refusal !== null) this.#answer(request.job, refusedWith(refusal));
+      const job = waitingJob(request, Date.now());
+      const refusal = this.#pool.enqueue(job);
+      if (refusal !== null) this.#refuse(job, refusal, job.enqueuedAt);
       this.#pump();
     });
     return Response.json(response);
@@ -149,6 +152,13 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     waiter?.answer(response);
   }
 
+  #refuse(job: WaitingJob, refusal: Refusal, now: number, slot: Slot = {}): void {
+    this.#answer(job.job, {
+      ...refusedWith(refusal, this.#pool.outlook.retryAfterSeconds(refusal, job, now)),
+      ...slot,
+    });
+  }
+
   async register(registration: Registration, running: readonly JobId[]): Promise<void> {
     this.#registry.put(registration);
     const now = Date.now();
@@ -162,7 +172,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 
   async unregister(daemon: DaemonId, relay: string): Promise<void> {
     this.#registry.remove(daemon, relay);
-    this.#pool.unregister(daemon, relay);
+    this.#pool.unregister(daemon, relay, Date.now());
     this.#pump();
   }
 
@@ -195,10 +205,13 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 
   async job(job: JobId): Promise<PoolJob> {
     const position = this.#pool.position(job);
-    // The drain rate that an ETA needs comes with the market's routing.
-    if (position !== null) return { type: "queued", position, etaMs: null };
+    if (position !== null) return { type: "queued", position, etaMs: this.#pool.outlook.etaMs(job, Date.now()) };
     const [lease] = this.#pool.leasesAt(job);
     return lease === undefined ? { type: "unknown" } : { type: "running", daemon: lease.daemon, fence: lease.fence };
+  }
+
+  async why(daemon: DaemonId): Promise<Why> {
+    return this.#pool.passedOver.of(daemon, Date.now());
   }
 
   async cancel(job: JobId): Promise<boolean> {
@@ -253,8 +266,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const now = Date.now();
     const granted = this.#pool.dispatch(now, () => this.#registry.nextFence());
     for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
-    for (const { job, refusal } of this.#pool.rejections(now))
-      this.#answer(job.job, { ...refusedWith(refusal), ...slotOf(job) });
+    for (const { job, refusal } of this.#pool.rejections(now)) this.#refuse(job, refusal, now, slotOf(job));
     for (const lease of this.#pool.lapsed(now)) this.ctx.waitUntil(this.#lapse(lease));
     // Shares matter where somebody waits; a pool that nobody waits in writes nothing.
     if (granted.length > 0 && this.#pool.waiting > 0 && now >= this.#keepAt) {
@@ -337,7 +349,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       for (const { daemon, relay: own } of before.values()) {
         if (own !== relay || connected.has(daemon) || !isAsBefore(daemon)) continue;
         this.#registry.remove(daemon, relay);
-        this.#pool.unregister(daemon, relay);
+        this.#pool.unregister(daemon, relay, Date.now());
       }
       // What the relay says is newer than the rows: an offer may have changed while nobody was here to hear it.
       for (const registration of roster.registrations) {

@@ -6,6 +6,7 @@ import type { Effect } from "../../core/routing/ending.ts";
 import type { ProbeResult, QuarantineReason } from "../../core/routing/quarantine.ts";
 import type { SpeedSample } from "../../core/routing/speed.ts";
 import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
+import type { Why } from "../../core/scheduler/passed-over.ts";
 import type { RunningLease } from "../../core/scheduler/pool.ts";
 import type { Notice, OfferedModel, Thermal } from "../daemon/messages.ts";
 
@@ -85,6 +86,8 @@ export interface SchedulerRpc {
   report(relay: string, reports: readonly JobReport[]): Promise<void>;
   supply(): Promise<Supply>;
   job(job: JobId): Promise<PoolJob>;
+  /** Why a daemon was given no jobs of late, by decisions that were looked into. */
+  why(daemon: DaemonId): Promise<Why>;
   /** Takes a job out of the queue, or tells its relay to stop it. */
   cancel(job: JobId): Promise<boolean>;
   /** Whether an attempt is the one that counts: false when a later one was granted, or another one runs beside it. */

@@ -1,6 +1,7 @@
 /** What the README shows: `npm start`, its curl line, its commands, and Ctrl-C. */
 
 import { execFile } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -84,6 +85,20 @@ function printed(pattern: RegExp): string {
   const found = pattern.exec(network.stdout)?.[1];
   if (found === undefined) throw new Error(`${pattern} is not in:\n${network.stdout}`);
   return found;
+}
+
+interface Finding {
+  readonly check: string;
+  readonly level: string;
+  readonly what: string;
+}
+
+/** What `tollmill doctor --json` wrote. */
+function findingsOf(lines: string): Finding[] {
+  return lines
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Finding);
 }
 
 const millicredits = (text: string): number => parseCredits(text) ?? Number.NaN;
@@ -179,6 +194,29 @@ describe("npm start", () => {
     const { url, provider } = await dev();
     const text = await tollmill("balance", "--json", "--url", url, "--api-key", provider.apiKey);
     expect(JSON.parse(text)).toMatchObject({ held: "0.000", open_jobs: 0 });
+  });
+
+  it("finds nothing wrong with its provider, and tells what is wrong with a daemon that is not there", async () => {
+    const { provider } = await dev();
+    const command = ["--json", "--api-key", provider.apiKey, "doctor", "--watts", "10", "--context", "512"];
+    const toy = ["--model", join(ROOT, "localnet", "model", "tiny-miller.gguf"), "--gpu", "off", "--threads", "1"];
+    const found = findingsOf(await tollmill(...command, "--home", join(state, "daemon"), ...toy));
+    expect(found.filter(({ level }) => level !== "ok")).toEqual([]);
+    expect(found.at(-1)?.what).toMatch(/^tiny-miller: chosen in (\d+) of \1 decisions looked into\.$/);
+    const why = JSON.parse(await tollmill("--json", "--api-key", provider.apiKey, "why")) as object;
+    expect(why).toMatchObject({ daemon: provider.daemon, model: "tiny-miller", passed_over: [] });
+
+    const strange = await temporaryFolder();
+    const { privateKey } = generateKeyPairSync("ed25519");
+    await writeFile(join(strange, "daemon.pem"), privateKey.export({ format: "pem", type: "pkcs8" }), { mode: 0o600 });
+    const broken = tollmill(...command, "--home", strange, "--engine", `http://127.0.0.1:${await freePort()}`);
+    const { code, stdout } = await broken.then(
+      () => Promise.reject(new Error("found nothing wrong")),
+      (error: unknown) => error as { code: number; stdout: string },
+    );
+    const wrong = findingsOf(stdout).filter(({ level }) => level === "error");
+    expect(wrong.map(({ check }) => check)).toEqual(["engine", "enrolled"]);
+    expect(code).toBe(3);
   });
 
   it("lets its two operators take the first receipt back", async () => {

@@ -151,7 +151,7 @@ async function steer(
 }
 
 /** Why a key no longer counts, or null: D1 does not know keys, so the account is asked. */
-async function deadKey(env: Env, { account, secretHash }: ApiKey): Promise<Refusal | null> {
+export async function deadKey(env: Env, { account, secretHash }: ApiKey): Promise<Refusal | null> {
   const answer = await onAccount(env, account, (object) => object.check({ secretHash }, "supply"));
   return answer.ok ? null : answer.refusal;
 }

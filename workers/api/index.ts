@@ -30,6 +30,7 @@ import { team } from "./team.ts";
 import { transfers } from "./transfers.ts";
 import { usage } from "./usage.ts";
 import { wallets } from "./wallets.ts";
+import { why } from "./why.ts";
 
 export const api = newApi();
 
@@ -53,6 +54,7 @@ for (const noun of [
   networkMembers,
   networkInvites,
   daemons,
+  why,
   connect,
   status,
   invariants,

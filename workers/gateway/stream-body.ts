@@ -74,7 +74,9 @@ async function fill(
 }
 
 function commentOf(job: PoolJob): string {
-  return job.type === "queued" ? `: waiting, position ${job.position}\n\n` : ": waiting\n\n";
+  if (job.type !== "queued") return ": waiting\n\n";
+  const about = job.etaMs === null ? "" : `, about ${Math.ceil(job.etaMs / 1_000)} s`;
+  return `: waiting, position ${job.position}${about}\n\n`;
 }
 
 function delay(ms: number): Promise<undefined> {

@@ -51,7 +51,7 @@ describe("between accounts", () => {
       const next = fences();
       pool.enqueue(job("first", { account: "a", estimate: { prompt: 0, completion: 1_000_000 } }));
       const [dispatch] = pool.dispatch(START, next);
-      if (how === "lost") pool.unregister(dispatch?.daemon.daemon ?? ("" as never), "relay/0");
+      if (how === "lost") pool.unregister(dispatch?.daemon.daemon ?? ("" as never), "relay/0", START);
       if (how !== "moved") pool.ended("first" as never, dispatch?.lease.fence ?? 0, null, START);
       if (how === "moved") {
         pool.enqueue(job("first", { account: "a", estimate: { prompt: 0, completion: 1_000 } }));

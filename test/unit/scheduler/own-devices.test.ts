@@ -36,7 +36,7 @@ it("charges no flow: an account that uses its own daemons loses nothing of its s
   for (let n = 0; n < 20; n++) pool.enqueue(ownJob(`own ${n}`, "me"));
   expect(order(pool)).toHaveLength(20);
   pool.register(daemon("b"), START);
-  pool.unregister(daemon("a").daemon, "relay/0");
+  pool.unregister(daemon("a").daemon, "relay/0", START);
   for (const name of ["x", "y"]) {
     pool.enqueue(job(`${name} of other`, { account: "other" }));
     pool.enqueue(job(`${name} of me`, { account: "me" }));

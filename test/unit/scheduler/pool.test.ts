@@ -181,9 +181,9 @@ describe("leases", () => {
     pool.enqueue(job("job"));
     const [dispatch] = pool.dispatch(START, fences());
     pool.register(daemon("a", { relay: "relay/1" }), START);
-    pool.unregister("a" as DaemonId, "relay/0");
+    pool.unregister("a" as DaemonId, "relay/0", START);
     expect(pool.daemons.size).toBe(1);
-    pool.unregister("a" as DaemonId, "relay/1");
+    pool.unregister("a" as DaemonId, "relay/1", START);
     expect(pool.daemons.size).toBe(0);
     pool.register(daemon("a"), START);
     pool.enqueue(job("next"));
