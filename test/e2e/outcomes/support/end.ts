@@ -32,7 +32,7 @@ export async function expectEnd(market: Market, job: string, end: End): Promise<
   await until(async () => (await network.balance(consumer)).held === 0, "the end of the hold");
   const receipts = await network.receipts(consumer);
   expect(receipts.map((receipt) => receipt.job)).toEqual(end.outcome === null ? [] : [job]);
-  await expectFreePool(market);
+  await expectFreePool(market, end);
   if (end.outcome === null) await expectNoReceipt(market, job);
   else await expectReceipt(market, job, end.outcome, end);
   // Whatever came after the hold's end has changed nothing.
@@ -90,8 +90,9 @@ function expectToldNothingElse({ received }: ScriptedDaemon, job: string, { told
   expect([...new Set(words.map(({ type }) => type))]).toEqual(expected);
 }
 
-async function expectFreePool({ network, model, known }: Market): Promise<void> {
-  const slots = known * SLOTS;
+/** Every slot is free again, and in the pool still, but for a daemon's that has failed a check: it gets no jobs any more. */
+async function expectFreePool({ network, model, known }: Market, { outcome }: End): Promise<void> {
+  const slots = (outcome === "unverified" ? known - 1 : known) * SLOTS;
   await until(async () => {
     const pool = await network.pool(model);
     return pool.waiting === 0 && pool.slots === slots && pool.free === slots;
