@@ -68,4 +68,21 @@ export class Registry {
     this.#granted += 1;
     return this.#incarnation * FENCES_PER_INCARNATION + this.#granted;
   }
+
+  /** Fences from now on are greater than one that another region's pool has given. */
+  raise(fence: number): void {
+    const start = Math.floor(fence / FENCES_PER_INCARNATION);
+    if (start < this.#incarnation) return;
+    if (start === this.#incarnation) {
+      this.#granted = Math.max(this.#granted, fence % FENCES_PER_INCARNATION);
+      return;
+    }
+    this.#sql.exec(
+      `INSERT INTO incarnation (id, number) VALUES (1, ?)
+       ON CONFLICT (id) DO UPDATE SET number = max(number, excluded.number)`,
+      start,
+    );
+    // The next fence begins a new start.
+    this.#granted = FENCES_PER_INCARNATION;
+  }
 }

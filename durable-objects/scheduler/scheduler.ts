@@ -91,6 +91,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   override async fetch(incoming: Request): Promise<Response> {
     const request = await incoming.json<AcquireRequest>();
     await this.#recover();
+    this.#registry.raise(request.after);
     if (request.beside !== null) return Response.json(this.#grantBeside(request, request.beside));
     if (incoming.signal.aborted) {
       this.#abandon(request);
@@ -212,6 +213,13 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
 
   async why(daemon: DaemonId): Promise<Why> {
     return this.#pool.passedOver.of(daemon, Date.now());
+  }
+
+  async release(job: JobId): Promise<boolean> {
+    if (!this.#waiters.has(job)) return false;
+    this.#pool.withdraw(job, Date.now());
+    this.#answer(job, { type: "released" });
+    return true;
   }
 
   async cancel(job: JobId): Promise<boolean> {

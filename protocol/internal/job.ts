@@ -52,6 +52,8 @@ export interface AcquireRequest {
    * attempt. It waits for no slot: one is free, or it is refused.
    */
   readonly beside: number | null;
+  /** The fence of the job's last attempt, perhaps in another region: the grant's is greater. 0 where there was none. */
+  readonly after: number;
 }
 
 /** The scheduler's grant of one job to one daemon. */
@@ -80,7 +82,9 @@ export interface Grant extends Slot {
 
 export type AcquireResponse =
   | { readonly type: "granted"; readonly grant: Grant }
-  | ({ readonly type: "refused"; readonly refusal: Refusal; readonly retryAfterSeconds: number | null } & Slot);
+  | ({ readonly type: "refused"; readonly refusal: Refusal; readonly retryAfterSeconds: number | null } & Slot)
+  /** It was given back with its hold, as its gateway had asked for. */
+  | { readonly type: "released" };
 
 /** The body of `relay.fetch`: a granted job with all that the relay needs to run and settle it. */
 export interface RelayJob {

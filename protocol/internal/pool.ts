@@ -88,6 +88,8 @@ export interface SchedulerRpc {
   job(job: JobId): Promise<PoolJob>;
   /** Why a daemon was given no jobs of late, by decisions that were looked into. */
   why(daemon: DaemonId): Promise<Why>;
+  /** Gives a waiting job back to its gateway, which asks another region: its hold stays. False when it does not wait. */
+  release(job: JobId): Promise<boolean>;
   /** Takes a job out of the queue, or tells its relay to stop it. */
   cancel(job: JobId): Promise<boolean>;
   /** Whether an attempt is the one that counts: false when a later one was granted, or another one runs beside it. */

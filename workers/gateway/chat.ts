@@ -22,7 +22,7 @@ import { readJsonText } from "../body.ts";
 import { type Config, configOf } from "../config.ts";
 import { type HttpEnv, refused } from "../http.ts";
 import { onAccount, onSlice } from "../objects.ts";
-import { placeOf } from "../regions.ts";
+import { nearestRegion, placeOf } from "../regions.ts";
 import { paymentRequired } from "../x402/offer.ts";
 import { payWithCall } from "../x402/pay.ts";
 import { findModel } from "./catalog.ts";
@@ -79,7 +79,7 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
       return { type: "refused", refusal: refusal(held), retryAfterSeconds: null, grant: null };
     }
     const job = heldJob(config, account, call.job, prepared.value, held, body, now);
-    return await openJob(c.env, config, job, c.req.raw.signal);
+    return await openJob(c.env, config, nearestRegion(config, c.req.raw), job, c.req.raw.signal);
   });
   // A consumer that leaves ends this request at once; the hold is seen to nevertheless, until somebody else has it.
   c.executionCtx.waitUntil(opening.catch(() => {}));
@@ -106,7 +106,7 @@ async function onOwnDevice(
   );
   if (refusal !== null) return refuseHold(c, freshJobId(now, 0), { type: "refused", refusal, quota }, refusal, now);
   const job = ownJob(config, account, freshJobId(now, 0), prepared, new Uint8Array(utf8ToBytes(text)), now);
-  const opening = openJob(c.env, config, job, c.req.raw.signal);
+  const opening = openJob(c.env, config, nearestRegion(config, c.req.raw), job, c.req.raw.signal);
   c.executionCtx.waitUntil(opening);
   const { job: id } = job.acquire;
   return await answer(c, config, id, prepared, opening, { "x-job-id": id, ...quotaHeaders(quota) }, now);

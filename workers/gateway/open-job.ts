@@ -7,16 +7,13 @@
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import { emitError } from "../../durable-objects/shared/events.ts";
-import { schedulerStub } from "../../durable-objects/shared/places.ts";
 import { within } from "../../durable-objects/shared/within.ts";
-import type { AcquireRequest, AcquireResponse, Grant, RelayJob } from "../../protocol/internal/job.ts";
-import { regionOf, schedulerName } from "../../protocol/internal/names.ts";
+import type { AcquireRequest, Grant, RelayJob } from "../../protocol/internal/job.ts";
+import { regionOf } from "../../protocol/internal/names.ts";
 import type { Config } from "../config.ts";
 import { onHolder, onRelay, onScheduler } from "../objects.ts";
+import { acquire, askPool } from "./acquire.ts";
 import { type Attempt, type AttemptEnd, begin } from "./attempts.ts";
-
-/** Calls of an object that broke on the way are made again with the same job id. */
-const TRIES = 3;
 
 export type Opened =
   /** The relay's answer, to be passed on untouched. */
@@ -32,7 +29,7 @@ export type Opened =
 type Refused = Extract<Opened, { type: "refused" }>;
 
 export interface JobToOpen {
-  readonly acquire: Omit<AcquireRequest, "excluded" | "beside">;
+  readonly acquire: Omit<AcquireRequest, "excluded" | "beside" | "after">;
   readonly relay: Omit<RelayJob, "grant" | "firstDispatchedAt" | "race">;
   readonly account: AccountId;
   /** How often another daemon may be asked before the first token. */
@@ -42,17 +39,24 @@ export interface JobToOpen {
 }
 
 /**
- * Opens a job. Never throws; an error on the way becomes a refusal. When the consumer goes away the request ends at once,
+ * Opens a job for a consumer to whom a region is nearest. Never throws; an error on the way becomes a refusal. When the consumer goes away the request ends at once,
  * so the caller has to keep this alive: it returns only when a relay has the job, or its hold is released.
  */
-export async function openJob(env: Env, config: Config, job: JobToOpen, signal: AbortSignal): Promise<Opened> {
-  return await new Opening(env, config, job, signal).run();
+export async function openJob(
+  env: Env,
+  config: Config,
+  nearest: string,
+  job: JobToOpen,
+  signal: AbortSignal,
+): Promise<Opened> {
+  return await new Opening(env, config, nearest, job, signal).run();
 }
 
 /** One job's way to its answer: at most two attempts at a time, and after the first one as many as it has moves. */
 class Opening {
   readonly #env: Env;
   readonly #config: Config;
+  readonly #nearest: string;
   readonly #job: JobToOpen;
   readonly #signal: AbortSignal;
   readonly #running = new Set<Attempt>();
@@ -67,9 +71,10 @@ class Opening {
   #beginning: Promise<null> | null = null;
   #isOver = false;
 
-  constructor(env: Env, config: Config, job: JobToOpen, signal: AbortSignal) {
+  constructor(env: Env, config: Config, nearest: string, job: JobToOpen, signal: AbortSignal) {
     this.#env = env;
     this.#config = config;
+    this.#nearest = nearest;
     this.#job = job;
     this.#signal = signal;
   }
@@ -120,7 +125,13 @@ class Opening {
 
   /** Waits for the job's turn, and brings it to a relay. */
   async #dispatch(): Promise<Opened | null> {
-    const { response, tries } = await this.#acquire(this.#config.region, null, TRIES);
+    const { response, repeated } = await acquire(
+      this.#env,
+      this.#config,
+      this.#nearest,
+      this.#request(null),
+      this.#signal,
+    );
     if (response.type === "refused") {
       // A job that had a daemon and lost it says so, rather than that nobody else is there.
       const refusal = this.#excluded.length > 0 ? refuse("provider_failed") : response.refusal;
@@ -129,7 +140,7 @@ class Opening {
     const { grant } = response;
     this.#grant = grant;
     // An earlier attempt, which may still be alive somewhere, has no say any more.
-    const isFirst = !this.#granted && tries === 1;
+    const isFirst = !this.#granted && !repeated;
     this.#granted = true;
     if (!isFirst && !(await this.#takeOver(grant.fence))) {
       return this.#refusedWith(refuse("job_expired"));
@@ -183,9 +194,10 @@ class Opening {
       return;
     }
     slow.race ??= fence;
-    const { response } = await this.#acquire(regionOf(relay), { race: slow.race, daemon }, 1);
+    const request = this.#request({ race: slow.race, daemon });
+    const { response } = await askPool(this.#env, regionOf(relay), request, this.#signal, 1);
     // Where no other daemon is free the first one goes on, and another one is looked for again later.
-    if (response.type === "refused") return;
+    if (response.type !== "granted") return;
     if (this.#isOver) await this.#giveBack(response.grant);
     else this.#begin(response.grant, slow.race);
   }
@@ -198,26 +210,9 @@ class Opening {
     await onScheduler(this.#env, regionOf(relay), model, (scheduler) => scheduler.report(relay, [report]));
   }
 
-  async #acquire(
-    region: string,
-    beside: { readonly race: number; readonly daemon: DaemonId } | null,
-    most: number,
-  ): Promise<{ response: AcquireResponse; tries: number }> {
+  #request(beside: { readonly race: number; readonly daemon: DaemonId } | null): AcquireRequest {
     const excluded = beside === null ? this.#excluded : [...this.#excluded, beside.daemon];
-    const request: AcquireRequest = { ...this.#job.acquire, excluded, beside: beside?.race ?? null };
-    const name = schedulerName(region, request.model);
-    for (let tries = 1; ; tries++) {
-      try {
-        const response = await schedulerStub(this.#env, name).fetch("https://scheduler/acquire", {
-          method: "POST",
-          body: JSON.stringify(request),
-          signal: this.#signal,
-        });
-        return { response: await response.json<AcquireResponse>(), tries };
-      } catch (error) {
-        if (this.#signal.aborted || tries === most) throw error;
-      }
-    }
+    return { ...this.#job.acquire, excluded, beside: beside?.race ?? null, after: this.#grant?.fence ?? 0 };
   }
 
   /** Whether an attempt may be made: its account knows it as the one that counts. */

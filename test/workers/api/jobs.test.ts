@@ -38,6 +38,7 @@ function acquire(account: TestAccount, id: JobId): Promise<Response> {
     waitUntil: now + 60_000,
     excluded: [],
     beside: null,
+    after: 0,
   };
   const scheduler = env.SCHEDULER.getByName(schedulerName("local", "maker/eight"));
   return scheduler.fetch("https://scheduler/acquire", { method: "POST", body: JSON.stringify(request) });

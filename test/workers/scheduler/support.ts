@@ -54,6 +54,7 @@ export async function acquireAlone(
     waitUntil: now + 60_000,
     excluded: [],
     beside: null,
+    after: 0,
     ...changes,
   };
   const scheduler = env.SCHEDULER.getByName("local/test-model");
