@@ -39,7 +39,7 @@ export class Pool {
   readonly #leases = new Leases();
   readonly #times = new WaitTimes();
   readonly #reserved = new ReservedSlots();
-  #vocabulary: Vocabulary = { contexts: [], providers: new Set() };
+  #vocabulary: Vocabulary = { contexts: [], provides: (account) => this.#supply.provides(account) };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
   #firstFence = Number.POSITIVE_INFINITY;
   /** Whether daemons have come, gone or changed since it was looked whether every job has one that could serve it. */
@@ -79,8 +79,9 @@ export class Pool {
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
     this.#standings.meet(offer.daemon, offer.provider);
     const floor = this.#standings.floor(offer.daemon, offer);
+    const provided = this.#supply.provides(offer.provider);
     this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
-    this.#changed();
+    this.#changed(provided ? null : offer.provider);
   }
 
   /**
@@ -88,26 +89,31 @@ export class Pool {
    * withdraws a model may still be serving it.
    */
   unregister(daemon: DaemonId, relay: string): void {
-    if (this.daemons.get(daemon)?.relay !== relay) return;
+    const known = this.daemons.get(daemon);
+    if (known?.relay !== relay) return;
     this.#supply.remove(daemon);
-    this.#changed();
+    this.#changed(this.#supply.provides(known.provider) ? null : known.provider);
   }
 
-  /** Daemons have come, gone or changed: what was passed over may be served now, and jobs may differ in other ways. */
-  #changed(): void {
+  /**
+   * Daemons have come, gone or changed: what was passed over may be served now, and jobs may differ in other ways. `account`
+   * is one that provides now and did not before, or the other way round.
+   */
+  #changed(account: AccountId | null): void {
     this.#supplyChanged = true;
     this.#queue.unblock(() => true);
     const contexts = this.#supply.contexts();
-    const providers = this.#supply.providers;
-    const before = this.#vocabulary;
-    const isSame =
-      contexts.length === before.contexts.length &&
-      contexts.every((context, index) => context === before.contexts[index]) &&
-      providers.size === before.providers.size &&
-      [...providers].every((provider) => before.providers.has(provider));
-    if (isSame) return;
-    this.#vocabulary = { contexts, providers };
-    this.#queue.regroup();
+    const before = this.#vocabulary.contexts;
+    const isSame = contexts.length === before.length && contexts.every((context, index) => context === before[index]);
+    if (!isSame) this.#vocabulary = { ...this.#vocabulary, contexts };
+    if (!isSame || this.#asks(account)) this.#queue.regroup();
+  }
+
+  /** Whether a job of an account waits. */
+  #asks(account: AccountId | null): boolean {
+    if (account === null) return false;
+    for (const job of this.#queue.jobs()) if (job.account === account) return true;
+    return false;
   }
 
   leasesOf(daemon: DaemonId): Lease[] {
