@@ -37,7 +37,7 @@ export class Pool {
   readonly #own = new OwnQueue();
   readonly #supply = new Supply();
   readonly #leases = new Leases();
-  readonly #times = new WaitTimes();
+  readonly #times = new WaitTimes((job) => this.#waits(job));
   readonly #reserved = new ReservedSlots();
   #vocabulary: Vocabulary = { contexts: [], provides: (account) => this.#supply.provides(account) };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
@@ -149,9 +149,11 @@ export class Pool {
   }
 
   #take(id: JobId): WaitingJob | undefined {
-    const job = this.#own.remove(id) ?? this.#queue.remove(id);
-    if (job !== undefined) this.#times.remove(job);
-    return job;
+    return this.#own.remove(id) ?? this.#queue.remove(id);
+  }
+
+  #waits(job: WaitingJob): boolean {
+    return (this.#own.get(job.job) ?? this.#queue.get(job.job)) === job;
   }
 
   /** A reserved slot is free: the account's next job has it (economics.md §8). */
@@ -344,12 +346,11 @@ export class Pool {
     if (this.#supplyChanged) this.#doubt();
     const rejections: Rejection[] = [];
     const known = new Map<string, boolean>();
-    for (const job of this.#times.unsure(now)) {
+    for (const job of this.#times.takeUnsure(now)) {
       const needs = job.flow === null ? job.job : needsOf(job, this.#vocabulary);
       const anyone = known.get(needs) ?? this.#anyoneCould(job);
       known.set(needs, anyone);
-      if (anyone) this.#times.trust(job);
-      else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
+      if (!anyone && now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
     }
     for (const job of this.#times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
     for (const { job } of rejections) this.withdraw(job.job, now);

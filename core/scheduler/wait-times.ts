@@ -1,52 +1,46 @@
 /** Until when jobs may wait: for a slot, and for a daemon that could serve them at all. */
 
 import { LIMITS } from "../limits.ts";
-import { Heap } from "./heap.ts";
+import { Agenda } from "./agenda.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
-const NEVER = Number.POSITIVE_INFINITY;
-
 export class WaitTimes {
-  readonly #limits = new Heap<WaitingJob>((a, b) => a.waitUntil < b.waitUntil);
+  readonly #limits: Agenda<WaitingJob>;
   /** Jobs of which it is not known that anybody could serve them. */
-  readonly #unsure = new Heap<WaitingJob>((a, b) => a.enqueuedAt < b.enqueuedAt);
+  readonly #unsure: Agenda<WaitingJob>;
+  /** Whoever came so long ago was asked about. */
+  #askedUntil = Number.NEGATIVE_INFINITY;
 
-  add(job: WaitingJob): void {
-    this.#limits.add(job);
-    this.#unsure.add(job);
+  /** `waits` says whether a job is still waiting. */
+  constructor(waits: (job: WaitingJob) => boolean) {
+    this.#limits = new Agenda(waits);
+    this.#unsure = new Agenda(waits);
   }
 
-  remove(job: WaitingJob): void {
-    this.#limits.remove(job);
-    this.#unsure.remove(job);
+  add(job: WaitingJob): void {
+    this.#limits.add(job, job.waitUntil);
+    this.#unsure.add(job, job.enqueuedAt + LIMITS.emptyPoolMs);
   }
 
   /** Whether anybody could serve a job is to be asked again. */
   doubt(job: WaitingJob): void {
-    this.#unsure.add(job);
-  }
-
-  /** Somebody could. */
-  trust(job: WaitingJob): void {
-    this.#unsure.remove(job);
+    const at = job.enqueuedAt + LIMITS.emptyPoolMs;
+    if (at <= this.#askedUntil) this.#unsure.add(job, at);
   }
 
   /** The jobs that have waited for their lane's limit. */
-  overdue(now: number): WaitingJob[] {
-    return [...this.#limits.while(({ waitUntil }) => waitUntil <= now)];
+  overdue(now: number): readonly WaitingJob[] {
+    return this.#limits.look(now).due;
   }
 
-  /** The jobs that have waited for the time that a pool without daemons is given, and of which nothing is known. */
-  unsure(now: number): WaitingJob[] {
-    return [...this.#unsure.while(({ enqueuedAt }) => enqueuedAt + LIMITS.emptyPoolMs <= now)];
+  /** Takes the jobs that have waited for the time that a pool without daemons is given, and of which nothing is known. */
+  takeUnsure(now: number): WaitingJob[] {
+    this.#askedUntil = Math.max(this.#askedUntil, now);
+    return this.#unsure.take(now);
   }
 
   /** When a job may have to be refused, at the earliest. */
   get nextDue(): number {
-    const unsure = this.#unsure.top;
-    return Math.min(
-      this.#limits.top?.waitUntil ?? NEVER,
-      unsure === undefined ? NEVER : unsure.enqueuedAt + LIMITS.emptyPoolMs,
-    );
+    return Math.min(this.#limits.next, this.#unsure.next);
   }
 }
