@@ -12,7 +12,7 @@ export interface FlowNode<Job> {
   /** Units served, divided by the weight: the virtual time. */
   counter: number;
   waiting: number;
-  readonly places: Map<Group<Job>, Place<Job>>;
+  readonly places: Place<Job>[];
 }
 
 /** The jobs of one flow that need the same. */
@@ -97,10 +97,10 @@ export class LaneQueue<Job> {
     const flow = this.flow(at.flow, at.weight);
     if (at.anew && flow.waiting === 0) flow.counter = Math.max(flow.counter, this.#least());
     const group = this.#group(at.group);
-    let place = flow.places.get(group);
+    let place = flow.places.find((known) => known.group === group);
     if (place === undefined) {
       place = { flow, group, first: null, last: null, key: 0, order: 0, heapPlace: -1 };
-      flow.places.set(group, place);
+      flow.places.push(place);
     }
     const { order, units } = at;
     const entry: Entry<Job> = { job, lane: this, order, units, place, next: null, previous: place.last };
@@ -155,14 +155,14 @@ export class LaneQueue<Job> {
     const known = this.flows.get(name);
     if (known !== undefined) return known;
     this.#forgetIdle();
-    const flow = { name, weight, counter: this.tag, waiting: 0, places: new Map<Group<Job>, Place<Job>>() };
+    const flow: FlowNode<Job> = { name, weight, counter: this.tag, waiting: 0, places: [] };
     this.flows.set(name, flow);
     return flow;
   }
 
   /** A flow's counter has changed. */
   counted(flow: FlowNode<Job>): void {
-    for (const place of flow.places.values()) this.#settle(place);
+    for (const place of flow.places) this.#settle(place);
   }
 
   /** One job of every group, with the jobs of the group. */
@@ -200,7 +200,7 @@ export class LaneQueue<Job> {
   }
 
   #inOrder(name: string): Entry<Job>[] {
-    const places = [...(this.flows.get(name)?.places.values() ?? [])];
+    const places = this.flows.get(name)?.places ?? [];
     return places.flatMap((place) => [...entriesOf(place)]).sort((a, b) => a.order - b.order);
   }
 
@@ -228,7 +228,7 @@ export class LaneQueue<Job> {
     const { flow, group, first } = place;
     if (first === null) {
       group.places.remove(place);
-      flow.places.delete(group);
+      flow.places.splice(flow.places.indexOf(place), 1);
     } else {
       place.key = flow.counter + (this.#weighted ? first.units / flow.weight : 0);
       place.order = first.order;

@@ -29,7 +29,8 @@ export interface Lease {
 export class Leases {
   readonly #leases = new Map<JobId, readonly Lease[]>();
   readonly #untaken = new Agenda<Lease>((lease) => !lease.taken && this.#stands(lease));
-  readonly #taken = new Agenda<Lease>((lease) => this.#stands(lease));
+  /** No hold of a lease that runs is over before this. */
+  #expiresFrom = Number.POSITIVE_INFINITY;
 
   /** The leases of a job, oldest first. */
   at(job: JobId): readonly Lease[] {
@@ -42,7 +43,7 @@ export class Leases {
 
   add(lease: Lease): void {
     this.#leases.set(lease.job, [...this.at(lease.job), lease]);
-    if (lease.taken) this.#taken.add(lease, lease.expiresAt);
+    if (lease.taken) this.#expiresFrom = Math.min(this.#expiresFrom, lease.expiresAt);
     else this.#untaken.add(lease, lease.leaseUntil);
   }
 
@@ -50,7 +51,7 @@ export class Leases {
   take(lease: Lease): void {
     if (lease.taken || !this.#stands(lease)) return;
     lease.taken = true;
-    this.#taken.add(lease, lease.expiresAt);
+    this.#expiresFrom = Math.min(this.#expiresFrom, lease.expiresAt);
   }
 
   #stands(lease: Lease): boolean {
@@ -69,7 +70,15 @@ export class Leases {
 
   /** The leases that nobody took up in time, and the ones whose hold is over. They stay until they are removed. */
   lapsed(now: number): Lease[] {
-    return [...this.#untaken.look(now).due, ...this.#taken.look(now).due];
+    return [...this.#untaken.look(now).due, ...this.#expired(now)];
+  }
+
+  /** Holds last so much longer than jobs that looking at all of those that run, now and then, costs less than their order. */
+  #expired(now: number): Lease[] {
+    if (now < this.#expiresFrom) return [];
+    const running = [...this.#leases.values()].flat().filter(({ taken }) => taken);
+    this.#expiresFrom = running.reduce((least, { expiresAt }) => Math.min(least, expiresAt), Number.POSITIVE_INFINITY);
+    return running.filter(({ expiresAt }) => expiresAt <= now);
   }
 
   /**

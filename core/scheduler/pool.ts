@@ -344,15 +344,17 @@ export class Pool {
   /** Takes out the jobs that waited too long, or that nobody here could serve once the grace for an empty pool is over. */
   rejections(now: number): Rejection[] {
     if (this.#supplyChanged) this.#doubt();
-    const rejections: Rejection[] = [];
     const known = new Map<string, boolean>();
-    for (const job of this.#times.takeUnsure(now)) {
+    const { overdue, unservable } = this.#times.take(now, (job) => {
       const needs = job.flow === null ? job.job : needsOf(job, this.#vocabulary);
       const anyone = known.get(needs) ?? this.#anyoneCould(job);
       known.set(needs, anyone);
-      if (!anyone && now < job.waitUntil) rejections.push({ job, refusal: whyNobody(this.daemons.values(), job) });
-    }
-    for (const job of this.#times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
+      return anyone;
+    });
+    const rejections = [
+      ...unservable.map((job) => ({ job, refusal: whyNobody(this.daemons.values(), job) })),
+      ...overdue.map((job) => ({ job, refusal: refuse("queue_timeout") })),
+    ];
     for (const { job } of rejections) this.withdraw(job.job, now);
     return rejections;
   }
