@@ -4,7 +4,7 @@
  */
 
 import { type Refusal, refuse } from "../errors.ts";
-import type { DaemonId, JobId } from "../ids.ts";
+import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
@@ -37,7 +37,7 @@ export class Pool {
   readonly #own = new OwnQueue();
   readonly #supply = new Supply();
   readonly #leases = new Leases();
-  readonly #times = new WaitTimes((job) => this.#waits(job));
+  readonly #times = new WaitTimes((job) => (this.#own.get(job.job) ?? this.#queue.get(job.job)) === job);
   readonly #reserved = new ReservedSlots();
   #vocabulary: Vocabulary = { contexts: [], provides: (account) => this.#supply.provides(account) };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
@@ -106,12 +106,10 @@ export class Pool {
     const before = this.#vocabulary.contexts;
     const isSame = contexts.length === before.length && contexts.every((context, index) => context === before[index]);
     if (!isSame) this.#vocabulary = { ...this.#vocabulary, contexts };
-    if (!isSame || this.#asks(account)) this.#queue.regroup();
+    if (!isSame || (account !== null && this.#asks(account))) this.#queue.regroup();
   }
 
-  /** Whether a job of an account waits. */
-  #asks(account: AccountId | null): boolean {
-    if (account === null) return false;
+  #asks(account: AccountId): boolean {
     for (const job of this.#queue.jobs()) if (job.account === account) return true;
     return false;
   }
@@ -150,10 +148,6 @@ export class Pool {
 
   #take(id: JobId): WaitingJob | undefined {
     return this.#own.remove(id) ?? this.#queue.remove(id);
-  }
-
-  #waits(job: WaitingJob): boolean {
-    return (this.#own.get(job.job) ?? this.#queue.get(job.job)) === job;
   }
 
   /** A reserved slot is free: the account's next job has it (economics.md §8). */
@@ -305,7 +299,7 @@ export class Pool {
     const isOther = !isLike(floor, daemon.floor);
     if (isOther) daemon.floor = floor;
     // Who waits may have nobody any more, or somebody again.
-    if (isOther || standing.quarantined !== before.quarantined) this.#changed();
+    if (isOther || standing.quarantined !== before.quarantined) this.#changed(null);
     if (standing.newcomer === before.newcomer) return;
     for (const other of this.daemons.values()) {
       if (other.provider === daemon.provider && other.standing.newcomer !== standing.newcomer)
