@@ -9,6 +9,7 @@ import { peakBytes, runtimesOf, treeOf } from "./processes/usage.ts";
 import { type Line, linesOf, type Report } from "./report/summary.ts";
 import { renderReport } from "./report/tables.ts";
 import { countJobs } from "./run/counts.ts";
+import { measureDecisions } from "./run/decisions.ts";
 import { type Options, readOptions, USAGE } from "./run/options.ts";
 import { measureLog, measureRelay, measureSignatures } from "./run/parts.ts";
 import { runRounds } from "./run/rounds.ts";
@@ -22,7 +23,7 @@ const TMPFS = "/dev/shm";
 function systemsFor(chosen: (name: string) => boolean): Set<System> {
   const systems = [...FULL_SPEED, ...FIRST_TOKEN].filter(({ name }) => chosen(name)).map(({ system }) => system);
   if (chosen("relay")) systems.push("tollmill");
-  if (chosen("counts") || chosen("log") || chosen("signatures")) systems.push("account");
+  if (["counts", "log", "signatures", "decisions"].some(chosen)) systems.push("account");
   return new Set(systems);
 }
 
@@ -47,6 +48,7 @@ async function measure(options: Options, folder: string, state: string): Promise
     const firstToken = linesOf(await runRounds(systems, scenarios(FIRST_TOKEN), options, progress));
     const relay = await part("relay", plain, () => measureRelay(systems, options.seconds));
     const signatures = await part("signatures", counted, measureSignatures);
+    const decisions = await part("decisions", counted, measureDecisions);
     const log = await part("log", counted, measureLog);
     return {
       date: new Date().toISOString().slice(0, 10),
@@ -64,6 +66,7 @@ async function measure(options: Options, folder: string, state: string): Promise
       cost: counts === null ? null : costOf(counts.operations, fullSpeed),
       log,
       signatures,
+      decisions,
     };
   } finally {
     await systems.stop();

@@ -3,13 +3,15 @@
 import { type AccountId, base62, type JobId, newJobId } from "../../core/ids.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { AccountRpc, HoldRequest, SliceHint } from "../../protocol/internal/account.ts";
-import { sliceName } from "../../protocol/internal/names.ts";
+import { schedulerName, sliceName } from "../../protocol/internal/names.ts";
+import type { SchedulerRpc } from "../../protocol/internal/pool.ts";
 import type { SliceRpc } from "../../protocol/internal/slice.ts";
 import { add, beginCounting, endCounting } from "./counters.ts";
 
 interface EdgeEnv {
   readonly ACCOUNT: { getByName(name: string): AccountRpc };
   readonly ACCOUNT_SLICE: { getByName(name: string): SliceRpc };
+  readonly SCHEDULER: { getByName(name: string): Pick<SchedulerRpc, "job"> };
   readonly RECEIPTS: { send(message: unknown, options: object): Promise<void> };
 }
 interface Handler {
@@ -50,6 +52,7 @@ const ROUTES: Readonly<Record<string, (request: Request, env: EdgeEnv) => Respon
     return new Response("ok");
   },
   signatures,
+  calls,
 };
 
 /** What the large account said last of its slices. */
@@ -138,5 +141,15 @@ async function signatures(request: Request): Promise<Response> {
     if (operation === "sign") await crypto.subtle.sign("Ed25519", privateKey, text);
     else await crypto.subtle.verify("Ed25519", publicKey, signature, text);
   }
+  return new Response("ok");
+}
+
+/** Calls an object that answers at once so many times, one after the other. */
+async function calls(request: Request, env: EdgeEnv): Promise<Response> {
+  const times = Number(await request.text());
+  const now = Date.now();
+  const nobody = newJobId(now, new Uint8Array(10));
+  const scheduler = env.SCHEDULER.getByName(schedulerName("bench", "calls"));
+  for (let call = 0; call < times; call++) await scheduler.job(nobody);
   return new Response("ok");
 }

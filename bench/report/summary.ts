@@ -3,6 +3,7 @@
 import type { CostLine } from "../measure/cost.ts";
 import { noiseOf, percentile, ratioOf, type Spread, spreadOf } from "../measure/statistics.ts";
 import type { Counts } from "../run/counts.ts";
+import type { DecisionResult } from "../run/decisions.ts";
 import type { LogResult, RelayResult, SignatureResult } from "../run/parts.ts";
 import type { Measured } from "../run/rounds.ts";
 
@@ -40,6 +41,7 @@ export interface Report {
   readonly cost: { readonly lines: readonly CostLine[]; readonly usd: number; readonly usdAtTenfold: number } | null;
   readonly log: LogResult | null;
   readonly signatures: SignatureResult | null;
+  readonly decisions: DecisionResult | null;
 }
 
 /** Sums up all scenarios of one kind of round, each beside hello and Portkey of the same rounds. */

@@ -139,7 +139,7 @@ function costTable({ cost }: Report): string {
   );
 }
 
-function partsTable({ relay, log, signatures }: Report): string {
+function partsTable({ relay, log, signatures, decisions }: Report): string {
   const rows: Cell[][] = [];
   if (relay !== null) {
     rows.push([`one relay, ${relay.streams} streams: frames/s delivered`, round(relay.framesPerSecond)]);
@@ -154,6 +154,15 @@ function partsTable({ relay, log, signatures }: Report): string {
   }
   if (signatures !== null) {
     rows.push(["µs to sign", round(signatures.signMicros, 1)], ["µs to verify", round(signatures.verifyMicros, 1)]);
+  }
+  if (decisions !== null) {
+    const { accounts, daemons, together, ended, enqueue, dispatch, call, toCall } = decisions;
+    rows.push([`µs a decision, ${accounts} accounts waiting, ${daemons} daemons free`, round(together, 1)]);
+    rows.push([
+      "… to end a job, to take one in, to dispatch one",
+      [ended, enqueue, dispatch].map((each) => round(each, 1)).join(", "),
+    ]);
+    rows.push(["µs of one call of an object", round(call, 1)], ["… decision × call", round(toCall, 3)]);
   }
   return rows.length === 0 ? "" : table(["single parts", "measured"], rows);
 }

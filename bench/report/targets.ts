@@ -13,7 +13,14 @@ export interface Target {
 
 type Relation = "≥" | "≤";
 
-function target(name: string, relation: Relation, bound: number, value: number | null | undefined, unit = ""): Target {
+/** A bound beside what was measured; null and NaN are what was not. */
+export function target(
+  name: string,
+  relation: Relation,
+  bound: number,
+  value: number | null | undefined,
+  unit = "",
+): Target {
   const wanted = `${relation} ${bound.toLocaleString("en")}${unit}`;
   if (value === null || value === undefined || Number.isNaN(value))
     return { name, wanted, measured: null, reached: null };
@@ -29,7 +36,7 @@ export function targetsOf(report: Report): Target[] {
   const [engine, paced] = [line("engine-paced"), line("tollmill-paced")];
   const added = (share: "p50" | "p99") =>
     engine === undefined || paced === undefined ? null : paced.firstMs[share] - engine.firstMs[share];
-  const { counts, log, relay, signatures } = report;
+  const { counts, log, relay, signatures, decisions } = report;
   const each = (name: string) => (counts === null ? null : (counts.perJob[name] ?? 0));
   // The network signs a receipt, and again in the log's consumer to prove it; the relay verifies one claim.
   const signing = signatures === null ? null : 2 * signatures.signMicros + signatures.verifyMicros;
@@ -62,5 +69,6 @@ export function targetsOf(report: Report): Target[] {
       keepsUp,
     ),
     target("the same, share of one core", "≤", 1, relay?.cpuShare),
+    target("a scheduler's decision: 10,000 accounts waiting, 1,000 daemons free", "≤", 5, decisions?.together, " µs"),
   ];
 }

@@ -70,7 +70,7 @@ export const FIRST_TOKEN: readonly Scenario[] = [
 ];
 
 /** Parts that are measured once, after the rounds. */
-export const PARTS = ["relay", "counts", "log", "signatures"] as const;
+export const PARTS = ["relay", "counts", "log", "signatures", "decisions"] as const;
 export type Part = (typeof PARTS)[number];
 
 /** A hundred streams of 20 frames a second, two tokens each, through one relay. */

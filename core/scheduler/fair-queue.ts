@@ -7,7 +7,7 @@
 import type { JobId } from "../ids.ts";
 import { LANE_TABLE, LANES, type Lane } from "../lanes.ts";
 import type { Parameters } from "../parameters.ts";
-import { LaneQueue } from "./lane-queue.ts";
+import { type Entry, LaneQueue } from "./lane-queue.ts";
 import type { Fairness } from "./snapshot.ts";
 
 /** Where a job stands in the hierarchy. */
@@ -37,13 +37,6 @@ interface ClassNode<Job> {
   virtual: number;
   /** The virtual time of the lane that was dispatched last, before its charge. */
   tag: number;
-}
-
-interface Entry<Job> {
-  readonly job: Job;
-  readonly lane: LaneQueue<Job>;
-  /** Its place among all jobs that ever came. */
-  readonly order: number;
 }
 
 export class FairQueue<Job extends Queued> {
@@ -95,15 +88,14 @@ export class FairQueue<Job extends Queued> {
     const lane = job.reserved ? this.#reserved : this.#lane(job.flow.lane).queue;
     if (!job.reserved && lane.waiting === 0) this.#lift(job.flow.lane);
     this.#order += 1;
-    const entry = { job, lane, order: this.#order };
-    this.#entries.set(job.job, entry);
-    this.#join(entry, true);
+    this.#join(lane, job, this.#order, true);
   }
 
-  #join({ job, lane, order }: Entry<Job>, anew: boolean): void {
+  #join(lane: LaneQueue<Job>, job: Job, order: number, anew: boolean): void {
     const { account: flow, weight } = job.reserved ? ONE_FLOW : job.flow;
     const { needsOf, unitsOf } = this.#rules;
-    lane.add(job.job, job, { flow, weight, group: needsOf(job), order, units: unitsOf(job), anew });
+    const entry = lane.add(job, { flow, weight, group: needsOf(job), order, units: unitsOf(job), anew });
+    this.#entries.set(job.job, entry);
   }
 
   /** Takes a job out, whether it is dispatched or withdrawn. */
@@ -111,7 +103,7 @@ export class FairQueue<Job extends Queued> {
     const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
     this.#entries.delete(id);
-    entry.lane.remove(id);
+    entry.lane.remove(entry);
     return entry.job;
   }
 
@@ -138,9 +130,9 @@ export class FairQueue<Job extends Queued> {
 
   /** What jobs need is told apart in another way: each is put where it belongs now, at its old place in its flow. */
   regroup(): void {
-    const jobs = [...this.#entries.values()];
-    for (const { job, lane } of jobs) lane.remove(job.job);
-    for (const entry of jobs) this.#join(entry, false);
+    const entries = [...this.#entries.values()];
+    for (const entry of entries) entry.lane.remove(entry);
+    for (const { lane, job, order } of entries) this.#join(lane, job, order, false);
   }
 
   /** Charges a flow when its job is dispatched: by the estimate, which {@link correct} sets right later. */
@@ -191,8 +183,8 @@ export class FairQueue<Job extends Queued> {
    */
   ahead(id: JobId): { readonly jobs: number; readonly units: number } | null {
     const entry = this.#entries.get(id);
-    const own = entry?.lane.ahead(id);
-    if (entry === undefined || own === undefined || own === null) return null;
+    if (entry === undefined) return null;
+    const own = entry.lane.ahead(entry);
     if (entry.lane === this.#reserved) return own;
     const { class: node, queue } = this.#lane(entry.job.flow.lane);
     const inClass = beside(own, queue, node.lanes, (lane) => lane);
@@ -235,8 +227,8 @@ export class FairQueue<Job extends Queued> {
 
   #nextLane(): LaneQueue<Job> | null {
     if (this.#reserved.isReady) return this.#reserved;
-    const node = least(this.#classes.filter(isReady));
-    return node === undefined ? null : (least(node.lanes.filter(({ isReady }) => isReady)) ?? null);
+    const node = least(this.#classes, isReady);
+    return node === undefined ? null : (least(node.lanes, laneIsReady) ?? null);
   }
 
   /**
@@ -245,12 +237,8 @@ export class FairQueue<Job extends Queued> {
    */
   #lift(lane: Lane): void {
     const { queue, class: node } = this.#lane(lane);
-    if (node.lanes.every(({ waiting }) => waiting === 0)) lift(node, this.#classes.filter(isReady), this.#tag);
-    lift(
-      queue,
-      node.lanes.filter(({ isReady }) => isReady),
-      node.tag,
-    );
+    if (node.lanes.every(({ waiting }) => waiting === 0)) lift(node, least(this.#classes, isReady), this.#tag);
+    lift(queue, least(node.lanes, laneIsReady), node.tag);
   }
 }
 
@@ -261,18 +249,28 @@ function classNode<Job>(weight: number): ClassNode<Job> {
 }
 
 function isReady<Job>({ lanes }: ClassNode<Job>): boolean {
-  return lanes.some((lane) => lane.isReady);
+  return lanes.some(laneIsReady);
 }
 
-function least<Node extends { readonly virtual: number }>(nodes: readonly Node[]): Node | undefined {
+function laneIsReady<Job>(lane: LaneQueue<Job>): boolean {
+  return lane.isReady;
+}
+
+/** Of the nodes that can be served, the one that is behind the others. */
+function least<Node extends { readonly virtual: number }>(
+  nodes: readonly Node[],
+  ready: (node: Node) => boolean,
+): Node | undefined {
   let first: Node | undefined;
-  for (const node of nodes) if (first === undefined || node.virtual < first.virtual) first = node;
+  for (const node of nodes) {
+    if (ready(node) && (first === undefined || node.virtual < first.virtual)) first = node;
+  }
   return first;
 }
 
 /** Lifts a node to the least of its siblings, or to the last dispatched one where there is none. */
-function lift(node: { virtual: number }, siblings: readonly { readonly virtual: number }[], tag: number): void {
-  node.virtual = Math.max(node.virtual, least(siblings)?.virtual ?? tag);
+function lift(node: { virtual: number }, sibling: { readonly virtual: number } | undefined, tag: number): void {
+  node.virtual = Math.max(node.virtual, sibling?.virtual ?? tag);
 }
 
 interface Load {

@@ -1,11 +1,16 @@
+/** What can be in a heap, one at a time: it knows its own place there. */
+export interface InHeap {
+  /** -1 while it is in none. */
+  heapPlace: number;
+}
+
 /**
  * A binary heap whose items know their places, so that one can be taken out or moved in O(log n) wherever it is. Whoever
  * changes what an item is compared by says so with {@link Heap.moved}.
  */
-export class Heap<Item extends object> {
+export class Heap<Item extends InHeap> {
   readonly #before: (a: Item, b: Item) => boolean;
   readonly #items: Item[] = [];
-  readonly #places = new Map<Item, number>();
 
   /** `before` says whether an item comes out before another one: an order without ties, or ties come out in any order. */
   constructor(before: (a: Item, b: Item) => boolean) {
@@ -21,68 +26,43 @@ export class Heap<Item extends object> {
     return this.#items[0];
   }
 
-  has(item: Item): boolean {
-    return this.#places.has(item);
+  /** All items, in no order. */
+  values(): IterableIterator<Item> {
+    return this.#items.values();
   }
 
   /** Adds an item. Adding one that is there already moves it. */
   add(item: Item): void {
-    if (this.#places.has(item)) return this.moved(item);
+    if (item.heapPlace >= 0) return this.moved(item);
+    item.heapPlace = this.#items.length;
     this.#items.push(item);
-    this.#places.set(item, this.#items.length - 1);
-    this.#up(item, this.#items.length - 1);
+    this.#up(item);
   }
 
   /** Takes an item out. False when it is not there. */
   remove(item: Item): boolean {
-    const place = this.#places.get(item);
-    if (place === undefined) return false;
-    this.#places.delete(item);
-    const last = this.#items.pop() as Item;
-    if (last !== item) {
-      this.#put(last, place);
-      this.moved(last);
-    }
+    const place = item.heapPlace;
+    if (place < 0) return false;
+    item.heapPlace = -1;
+    const last = this.#items.pop();
+    if (last === undefined || last === item) return true;
+    this.#put(last, place);
+    this.moved(last);
     return true;
   }
 
   /** Finds the place of an item that has changed. */
   moved(item: Item): void {
-    const place = this.#places.get(item);
-    if (place === undefined) return;
-    if (!this.#up(item, place)) this.#down(item, place);
-  }
-
-  /** The items that satisfy what every item before a satisfying one satisfies as well, such as "is due", in no order. */
-  *while(holds: (item: Item) => boolean): Generator<Item> {
-    const places = [0];
-    for (let place = places.pop(); place !== undefined; place = places.pop()) {
-      const item = this.#items[place];
-      if (item === undefined || !holds(item)) continue;
-      yield item;
-      places.push(2 * place + 1, 2 * place + 2);
-    }
-  }
-
-  /** The first item that does not satisfy what {@link while} looks for; undefined when all do. */
-  firstWithout(holds: (item: Item) => boolean): Item | undefined {
-    let first: Item | undefined;
-    const places = [0];
-    for (let place = places.pop(); place !== undefined; place = places.pop()) {
-      const item = this.#items[place];
-      if (item === undefined) continue;
-      if (holds(item)) places.push(2 * place + 1, 2 * place + 2);
-      else if (first === undefined || this.#before(item, first)) first = item;
-    }
-    return first;
+    if (item.heapPlace >= 0 && !this.#up(item)) this.#down(item);
   }
 
   #put(item: Item, place: number): void {
     this.#items[place] = item;
-    this.#places.set(item, place);
+    item.heapPlace = place;
   }
 
-  #up(item: Item, from: number): boolean {
+  #up(item: Item): boolean {
+    const from = item.heapPlace;
     let place = from;
     while (place > 0) {
       const parent = (place - 1) >> 1;
@@ -95,7 +75,8 @@ export class Heap<Item extends object> {
     return place !== from;
   }
 
-  #down(item: Item, from: number): void {
+  #down(item: Item): void {
+    const from = item.heapPlace;
     let place = from;
     for (;;) {
       const left = 2 * place + 1;

@@ -3,8 +3,7 @@
  * a group that nobody free can serve is passed over whole. Every step takes O(log n).
  */
 
-import type { JobId } from "../ids.ts";
-import { Heap } from "./heap.ts";
+import { Heap, type InHeap } from "./heap.ts";
 
 /** An account's share of a lane. */
 export interface FlowNode<Job> {
@@ -13,15 +12,16 @@ export interface FlowNode<Job> {
   /** Units served, divided by the weight: the virtual time. */
   counter: number;
   waiting: number;
-  readonly places: Set<Place<Job>>;
+  readonly places: Place<Job>[];
 }
 
 /** The jobs of one flow that need the same. */
-interface Place<Job> {
+interface Place<Job> extends InHeap {
   readonly flow: FlowNode<Job>;
   readonly group: Group<Job>;
-  /** In the order in which they came. */
-  readonly jobs: Map<JobId, Entry<Job>>;
+  /** In the order in which they came, each with the next one. */
+  first: Entry<Job> | null;
+  last: Entry<Job> | null;
   /** The flow's counter; where accounts weigh differently, its counter after the first job. */
   key: number;
   /** Of the first job. */
@@ -29,17 +29,21 @@ interface Place<Job> {
 }
 
 /** Jobs that need the same: who can serve one of them can serve every one. */
-interface Group<Job> {
+interface Group<Job> extends InHeap {
   readonly key: string;
   readonly places: Heap<Place<Job>>;
-  readonly ofFlow: Map<string, Place<Job>>;
 }
 
-interface Entry<Job> {
+/** A job that waits in a lane. */
+export interface Entry<Job> {
   readonly job: Job;
+  readonly lane: LaneQueue<Job>;
+  /** Its place among all jobs that ever came. */
   readonly order: number;
   readonly units: number;
   readonly place: Place<Job>;
+  next: Entry<Job> | null;
+  previous: Entry<Job> | null;
 }
 
 /** Flows that wait for nothing are forgotten beyond this number, the ones that are furthest behind first. */
@@ -58,7 +62,7 @@ export class LaneQueue<Job> {
   readonly #groups = new Map<string, Group<Job>>();
   readonly #ready: Heap<Group<Job>>;
   readonly #blocked = new Set<Group<Job>>();
-  readonly #entries = new Map<JobId, Entry<Job>>();
+  #waiting = 0;
   #waitingUnits = 0;
 
   constructor(name: string, weight: number, weighted: boolean) {
@@ -69,7 +73,7 @@ export class LaneQueue<Job> {
   }
 
   get waiting(): number {
-    return this.#entries.size;
+    return this.#waiting;
   }
 
   /** Estimated units of all that wait. */
@@ -87,44 +91,46 @@ export class LaneQueue<Job> {
    * is lifted.
    */
   add(
-    id: JobId,
     job: Job,
     at: { flow: string; weight: number; group: string; order: number; units: number; anew: boolean },
-  ): void {
+  ): Entry<Job> {
     const flow = this.flow(at.flow, at.weight);
     if (at.anew && flow.waiting === 0) flow.counter = Math.max(flow.counter, this.#least());
     const group = this.#group(at.group);
-    let place = group.ofFlow.get(flow.name);
+    let place = flow.places.find((known) => known.group === group);
     if (place === undefined) {
-      place = { flow, group, jobs: new Map(), key: 0, order: 0 };
-      group.ofFlow.set(flow.name, place);
-      flow.places.add(place);
+      place = { flow, group, first: null, last: null, key: 0, order: 0, heapPlace: -1 };
+      flow.places.push(place);
     }
-    const entry = { job, order: at.order, units: at.units, place };
-    place.jobs.set(id, entry);
-    this.#entries.set(id, entry);
-    this.#waitingUnits += at.units;
+    const { order, units } = at;
+    const entry: Entry<Job> = { job, lane: this, order, units, place, next: null, previous: place.last };
+    if (place.last === null) place.first = entry;
+    else place.last.next = entry;
+    place.last = entry;
+    this.#waiting += 1;
+    this.#waitingUnits += units;
     flow.waiting += 1;
     if (flow.weight === at.weight) this.#settle(place);
     else this.#reweigh(flow, at.weight);
+    return entry;
   }
 
-  remove(id: JobId): boolean {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return false;
-    this.#entries.delete(id);
-    this.#waitingUnits -= entry.units;
-    const { place } = entry;
-    place.jobs.delete(id);
+  /** Takes a job out that waits here. */
+  remove({ place, units, next, previous }: Entry<Job>): void {
+    if (previous === null) place.first = next;
+    else previous.next = next;
+    if (next === null) place.last = previous;
+    else next.previous = previous;
+    this.#waiting -= 1;
+    this.#waitingUnits -= units;
     place.flow.waiting -= 1;
     this.#settle(place);
-    return true;
   }
 
   /** The job that goes next among those that may be servable. */
   first(): Job | undefined {
     const group = this.#ready.top;
-    return group === undefined ? undefined : firstOf(topOf(group)).job;
+    return group === undefined ? undefined : sampleOf(group);
   }
 
   /** Nobody free can serve {@link first}: its group is passed over until {@link unblock}. */
@@ -138,7 +144,7 @@ export class LaneQueue<Job> {
   /** Takes groups into account again of which `may` holds, asked about one job of each. */
   unblock(may: (job: Job) => boolean): void {
     for (const group of this.#blocked) {
-      if (!may(firstOf(topOf(group)).job)) continue;
+      if (!may(sampleOf(group))) continue;
       this.#blocked.delete(group);
       this.#ready.add(group);
     }
@@ -149,7 +155,7 @@ export class LaneQueue<Job> {
     const known = this.flows.get(name);
     if (known !== undefined) return known;
     this.#forgetIdle();
-    const flow = { name, weight, counter: this.tag, waiting: 0, places: new Set<Place<Job>>() };
+    const flow: FlowNode<Job> = { name, weight, counter: this.tag, waiting: 0, places: [] };
     this.flows.set(name, flow);
     return flow;
   }
@@ -162,7 +168,7 @@ export class LaneQueue<Job> {
   /** One job of every group, with the jobs of the group. */
   *groups(): Generator<{ readonly sample: Job; readonly jobs: () => Generator<Job> }> {
     for (const group of this.#groups.values()) {
-      yield { sample: firstOf(topOf(group)).job, jobs: () => jobsOf(group) };
+      yield { sample: sampleOf(group), jobs: () => jobsOf(group) };
     }
   }
 
@@ -175,13 +181,11 @@ export class LaneQueue<Job> {
    * How many jobs of this lane go before one of its jobs, and their units, where each is served what it was estimated at:
    * exact for its own flow, by the mean for the others. O(flows).
    */
-  ahead(id: JobId): { readonly jobs: number; readonly units: number } | null {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return null;
+  ahead(entry: Entry<Job>): { readonly jobs: number; readonly units: number } {
     const own = entry.place.flow;
     const before = this.#inOrder(own.name).filter(({ order }) => order < entry.order);
     const ownUnits = before.reduce((sum, { units }) => sum + units, 0);
-    const mean = this.#waitingUnits / this.#entries.size;
+    const mean = this.#waitingUnits / this.#waiting;
     const at = own.counter + ownUnits / own.weight;
     let jobs = before.length;
     let units = ownUnits;
@@ -196,8 +200,8 @@ export class LaneQueue<Job> {
   }
 
   #inOrder(name: string): Entry<Job>[] {
-    const places = [...(this.flows.get(name)?.places ?? [])];
-    return places.flatMap(({ jobs }) => [...jobs.values()]).sort((a, b) => a.order - b.order);
+    const places = this.flows.get(name)?.places ?? [];
+    return places.flatMap((place) => [...entriesOf(place)]).sort((a, b) => a.order - b.order);
   }
 
   /** What a returning flow is lifted to, so that having been away earns nothing. */
@@ -209,7 +213,7 @@ export class LaneQueue<Job> {
   #group(key: string): Group<Job> {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const group: Group<Job> = { key, places: new Heap(isBefore), ofFlow: new Map() };
+    const group: Group<Job> = { key, places: new Heap(isBefore), heapPlace: -1 };
     this.#groups.set(key, group);
     return group;
   }
@@ -221,12 +225,10 @@ export class LaneQueue<Job> {
 
   /** Puts a place, and with it its group, where it belongs now; forgets what is empty. */
   #settle(place: Place<Job>): void {
-    const { flow, group, jobs } = place;
-    const [first] = jobs.values();
-    if (first === undefined) {
+    const { flow, group, first } = place;
+    if (first === null) {
       group.places.remove(place);
-      group.ofFlow.delete(flow.name);
-      flow.places.delete(place);
+      flow.places.splice(flow.places.indexOf(place), 1);
     } else {
       place.key = flow.counter + (this.#weighted ? first.units / flow.weight : 0);
       place.order = first.order;
@@ -241,7 +243,7 @@ export class LaneQueue<Job> {
 
   /** A forgotten flow comes back where it would be lifted to, if it was not ahead of that. */
   #forgetIdle(): void {
-    if (this.flows.size < IDLE_FLOWS || this.flows.size < 2 * this.#entries.size) return;
+    if (this.flows.size < IDLE_FLOWS || this.flows.size < 2 * this.#waiting) return;
     const idle = [...this.flows.values()].filter(({ waiting }) => waiting === 0).sort((a, b) => a.counter - b.counter);
     for (const { name } of idle.slice(0, Math.ceil(idle.length / 2))) this.flows.delete(name);
   }
@@ -255,10 +257,14 @@ function topOf<Job>({ places }: Group<Job>): Place<Job> {
   return places.top as Place<Job>;
 }
 
-function firstOf<Job>({ jobs }: Place<Job>): Entry<Job> {
-  return jobs.values().next().value as Entry<Job>;
+function sampleOf<Job>(group: Group<Job>): Job {
+  return (topOf(group).first as Entry<Job>).job;
 }
 
-function* jobsOf<Job>({ ofFlow }: Group<Job>): Generator<Job> {
-  for (const { jobs } of ofFlow.values()) for (const { job } of jobs.values()) yield job;
+function* entriesOf<Job>({ first }: Place<Job>): Generator<Entry<Job>> {
+  for (let entry = first; entry !== null; entry = entry.next) yield entry;
+}
+
+function* jobsOf<Job>({ places }: Group<Job>): Generator<Job> {
+  for (const place of places.values()) for (const { job } of entriesOf(place)) yield job;
 }

@@ -2,8 +2,8 @@
 
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import { LIMITS } from "../limits.ts";
+import { Agenda } from "./agenda.ts";
 import type { Flow } from "./fair-queue.ts";
-import { Heap } from "./heap.ts";
 
 /** The grant of a job to a daemon. */
 export interface Lease {
@@ -28,8 +28,9 @@ export interface Lease {
 /** A job has one lease, or two while daemons race for it (docs/decisions/0059). */
 export class Leases {
   readonly #leases = new Map<JobId, readonly Lease[]>();
-  readonly #untaken = new Heap<Lease>((a, b) => a.leaseUntil < b.leaseUntil);
-  readonly #taken = new Heap<Lease>((a, b) => a.expiresAt < b.expiresAt);
+  readonly #untaken = new Agenda<Lease>((lease) => !lease.taken && this.#stands(lease));
+  /** No hold of a lease that runs is over before this. */
+  #expiresFrom = Number.POSITIVE_INFINITY;
 
   /** The leases of a job, oldest first. */
   at(job: JobId): readonly Lease[] {
@@ -42,21 +43,25 @@ export class Leases {
 
   add(lease: Lease): void {
     this.#leases.set(lease.job, [...this.at(lease.job), lease]);
-    (lease.taken ? this.#taken : this.#untaken).add(lease);
+    if (lease.taken) this.#expiresFrom = Math.min(this.#expiresFrom, lease.expiresAt);
+    else this.#untaken.add(lease, lease.leaseUntil);
   }
 
   /** A relay says that it runs. */
   take(lease: Lease): void {
-    if (lease.taken || !this.#untaken.remove(lease)) return;
+    if (lease.taken || !this.#stands(lease)) return;
     lease.taken = true;
-    this.#taken.add(lease);
+    this.#expiresFrom = Math.min(this.#expiresFrom, lease.expiresAt);
+  }
+
+  #stands(lease: Lease): boolean {
+    return this.at(lease.job).includes(lease);
   }
 
   remove(lease: Lease): void {
     const others = this.at(lease.job).filter((other) => other !== lease);
     if (others.length > 0) this.#leases.set(lease.job, others);
     else this.#leases.delete(lease.job);
-    (lease.taken ? this.#taken : this.#untaken).remove(lease);
   }
 
   of(daemon: DaemonId): Lease[] {
@@ -65,8 +70,15 @@ export class Leases {
 
   /** The leases that nobody took up in time, and the ones whose hold is over. They stay until they are removed. */
   lapsed(now: number): Lease[] {
-    const untaken = this.#untaken.while(({ leaseUntil }) => leaseUntil <= now);
-    return [...untaken, ...this.#taken.while(({ expiresAt }) => expiresAt <= now)];
+    return [...this.#untaken.look(now).due, ...this.#expired(now)];
+  }
+
+  /** Holds last so much longer than jobs that looking at all of those that run, now and then, costs less than their order. */
+  #expired(now: number): Lease[] {
+    if (now < this.#expiresFrom) return [];
+    const running = [...this.#leases.values()].flat().filter(({ taken }) => taken);
+    this.#expiresFrom = running.reduce((least, { expiresAt }) => Math.min(least, expiresAt), Number.POSITIVE_INFINITY);
+    return running.filter(({ expiresAt }) => expiresAt <= now);
   }
 
   /**
@@ -74,9 +86,7 @@ export class Leases {
    * after a moment. One that runs is not waited for: a timer that lasts as long as a job keeps the object awake for it.
    */
   nextDue(now: number): number {
-    if (this.#untaken.size === 0) return Number.POSITIVE_INFINITY;
-    const again = (this.#untaken.top as Lease).leaseUntil <= now ? now + LIMITS.leaseMs : Number.POSITIVE_INFINITY;
-    const next = this.#untaken.firstWithout(({ leaseUntil }) => leaseUntil <= now);
-    return Math.min(again, next?.leaseUntil ?? Number.POSITIVE_INFINITY);
+    const { due, next } = this.#untaken.look(now);
+    return due.length === 0 ? next : Math.min(next, now + LIMITS.leaseMs);
   }
 }

@@ -1,27 +1,23 @@
 /** What a job needs of a daemon, as a text: jobs with the same one can be served by the same daemons. */
 
+import type { AccountId } from "../ids.ts";
 import type { QueuedJob } from "./waiting-job.ts";
 
 /**
  * What a pool must know to tell jobs apart: contexts that its daemons have, ascending, as two jobs between the same two
- * can be served by the same ones; and the accounts that provide here, as nobody serves its own jobs.
+ * can be served by the same ones; and which accounts provide here, as nobody serves its own jobs.
  */
 export interface Vocabulary {
   readonly contexts: readonly number[];
-  readonly providers: ReadonlySet<string>;
+  readonly provides: (account: AccountId) => boolean;
 }
 
-export function isSameVocabulary(a: Vocabulary, b: Vocabulary): boolean {
-  return (
-    a.contexts.length === b.contexts.length &&
-    a.contexts.every((context, index) => context === b.contexts[index]) &&
-    a.providers.size === b.providers.size &&
-    [...a.providers].every((provider) => b.providers.has(provider))
-  );
+export function haveSame(contexts: readonly number[], before: readonly number[]): boolean {
+  return contexts.length === before.length && contexts.every((context, index) => context === before[index]);
 }
 
 /** The text of a job's needs. It holds as long as the pool's vocabulary is the same. */
-export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): string {
+export function needsOf(job: QueuedJob, { contexts, provides }: Vocabulary): string {
   const {
     flow,
     network,
@@ -46,9 +42,9 @@ export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): st
     excluded.length > 0 ||
     ignore.length > 0 ||
     features.length > 0 ||
-    providers.has(account);
+    provides(account);
   if (!narrow) return text;
-  const own = capped || providers.has(account) ? account : null;
+  const own = capped || provides(account) ? account : null;
   const payees = capped ? allotment : null;
   const names = features.map(({ feature }) => feature);
   return text + JSON.stringify([own, payees, quantizations, only, excluded, ignore, names]);

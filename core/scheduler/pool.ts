@@ -4,7 +4,7 @@
  */
 
 import type { Refusal } from "../errors.ts";
-import type { DaemonId, JobId } from "../ids.ts";
+import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import { LANE_TABLE, type Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
 import type { Parameters } from "../parameters.ts";
@@ -21,7 +21,7 @@ import type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
 import { Departures } from "./departures.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
 import { type Lease, Leases } from "./leases.ts";
-import { isSameVocabulary, needsOf, type Vocabulary } from "./needs.ts";
+import { haveSame, needsOf, type Vocabulary } from "./needs.ts";
 import { Outlook } from "./outlook.ts";
 import { OwnQueue } from "./own-queue.ts";
 import { PassedOver } from "./passed-over.ts";
@@ -47,10 +47,10 @@ export class Pool {
   readonly #own = new OwnQueue();
   readonly #supply = new Supply();
   readonly #leases = new Leases();
-  readonly #times = new WaitTimes();
+  readonly #times = new WaitTimes((job) => (this.#own.get(job.job) ?? this.#queue.get(job.job)) === job);
   readonly #reserved = new ReservedSlots();
   readonly #departures = new Departures();
-  #vocabulary: Vocabulary = { contexts: [], providers: new Set() };
+  #vocabulary: Vocabulary = { contexts: [], provides: (account) => this.#supply.provides(account) };
   /** The first fence of this life of the pool: fences only grow, so every lower one was granted in an earlier life. */
   #firstFence = Number.POSITIVE_INFINITY;
   /** Whether daemons have come, gone or changed since it was looked whether every job has one that could serve it. */
@@ -92,9 +92,10 @@ export class Pool {
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
     this.#standings.meet(offer.daemon, offer.provider);
     const floor = this.#standings.floor(offer.daemon, offer);
+    const provided = this.#supply.provides(offer.provider);
     this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
     this.#departures.came(offer.daemon, now);
-    this.#changed();
+    this.#changed(provided ? null : offer.provider);
   }
 
   /**
@@ -106,17 +107,25 @@ export class Pool {
     if (gone?.relay !== relay) return;
     this.#supply.remove(daemon);
     this.#departures.left(gone, now);
-    this.#changed();
+    this.#changed(this.#supply.provides(gone.provider) ? null : gone.provider);
   }
 
-  /** Daemons have come, gone or changed: what was passed over may be served now, and jobs may differ in other ways. */
-  #changed(): void {
+  /**
+   * Daemons have come, gone or changed: what was passed over may be served now, and jobs may differ in other ways. `account`
+   * is one that provides now and did not before, or the other way round.
+   */
+  #changed(account: AccountId | null): void {
     this.#supplyChanged = true;
     this.#queue.unblock(() => true);
-    const vocabulary = { contexts: this.#supply.contexts(), providers: this.#supply.providers };
-    if (isSameVocabulary(vocabulary, this.#vocabulary)) return;
-    this.#vocabulary = vocabulary;
-    this.#queue.regroup();
+    const contexts = this.#supply.contexts();
+    const isSame = haveSame(contexts, this.#vocabulary.contexts);
+    if (!isSame) this.#vocabulary = { ...this.#vocabulary, contexts };
+    if (!isSame || (account !== null && this.#asks(account))) this.#queue.regroup();
+  }
+
+  #asks(account: AccountId): boolean {
+    for (const job of this.#queue.jobs()) if (job.account === account) return true;
+    return false;
   }
 
   leasesOf(daemon: DaemonId): Lease[] {
@@ -158,9 +167,7 @@ export class Pool {
   }
 
   #take(id: JobId): WaitingJob | undefined {
-    const job = this.#own.remove(id) ?? this.#queue.remove(id);
-    if (job !== undefined) this.#times.remove(job);
-    return job;
+    return this.#own.remove(id) ?? this.#queue.remove(id);
   }
 
   /** A reserved slot is free: the account's next job has it (economics.md §8). */
@@ -318,7 +325,7 @@ export class Pool {
     const isOther = !isLike(floor, daemon.floor);
     if (isOther) daemon.floor = floor;
     // Who waits may have nobody any more, or somebody again.
-    if (isOther || standing.quarantined !== before.quarantined) this.#changed();
+    if (isOther || standing.quarantined !== before.quarantined) this.#changed(null);
     if (standing.newcomer === before.newcomer) return;
     for (const other of this.daemons.values()) {
       if (other.provider === daemon.provider && other.standing.newcomer !== standing.newcomer)
@@ -362,9 +369,9 @@ export class Pool {
       times: this.#times,
       needsOf: (job: WaitingJob) => (job.flow === null ? job.job : needsOf(job, this.#vocabulary)),
     };
-    if (this.#supplyChanged) doubtAll(waiting, this.daemons.values());
+    if (this.#supplyChanged) doubtAll(waiting, this.daemons);
     this.#supplyChanged = false;
-    const rejections = dueRefusals(waiting, this.daemons.values(), now);
+    const rejections = dueRefusals(waiting, this.daemons, now);
     for (const { job } of rejections) this.withdraw(job.job, now);
     return rejections;
   }

@@ -1,6 +1,7 @@
 /** Which waiting jobs have to be refused: those that waited too long, and those that nobody in their pool could serve. */
 
 import { refuse } from "../errors.ts";
+import type { DaemonId } from "../ids.ts";
 import { anyoneCould } from "./admission.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Rejection } from "./decisions.ts";
@@ -18,27 +19,29 @@ export interface Waiting {
   readonly needsOf: (job: WaitingJob) => string;
 }
 
-/** The jobs to refuse now; they wait until they are taken out. */
-export function dueRefusals({ times, needsOf }: Waiting, daemons: Iterable<Daemon>, now: number): Rejection[] {
-  const all = [...daemons];
-  const rejections: Rejection[] = [];
+/** The jobs to refuse now; they stay in their queues until they are taken out. */
+export function dueRefusals(
+  { times, needsOf }: Waiting,
+  daemons: ReadonlyMap<DaemonId, Daemon>,
+  now: number,
+): Rejection[] {
   const known = new Map<string, boolean>();
-  for (const job of times.unsure(now)) {
+  const { overdue, unservable } = times.take(now, (job) => {
     const needs = needsOf(job);
-    const anyone = known.get(needs) ?? anyoneCould(all, job);
+    const anyone = known.get(needs) ?? anyoneCould(daemons.values(), job);
     known.set(needs, anyone);
-    if (anyone) times.trust(job);
-    else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(all, job) });
-  }
-  for (const job of times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
-  return rejections;
+    return anyone;
+  });
+  return [
+    ...unservable.map((job) => ({ job, refusal: whyNobody(daemons.values(), job) })),
+    ...overdue.map((job) => ({ job, refusal: refuse("queue_timeout") })),
+  ];
 }
 
 /** Daemons have come, gone or changed: jobs that had somebody who could serve them may have nobody now. */
-export function doubtAll({ queue, own, times }: Waiting, daemons: Iterable<Daemon>): void {
-  const all = [...daemons];
-  for (const job of own.all()) if (!anyoneCould(all, job)) times.doubt(job);
+export function doubtAll({ queue, own, times }: Waiting, daemons: ReadonlyMap<DaemonId, Daemon>): void {
+  for (const job of own.all()) if (!anyoneCould(daemons.values(), job)) times.doubt(job);
   for (const { sample, jobs } of queue.groups()) {
-    if (!anyoneCould(all, sample)) for (const job of jobs()) times.doubt(job);
+    if (!anyoneCould(daemons.values(), sample)) for (const job of jobs()) times.doubt(job);
   }
 }

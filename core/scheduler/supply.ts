@@ -1,6 +1,6 @@
 /** The daemons of a pool: who is there, who has a free slot, and how many there are of both. */
 
-import type { DaemonId, JobId } from "../ids.ts";
+import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import { Median } from "../routing/median.ts";
 import type { Standing } from "../routing/standing.ts";
 import { type Daemon, type DaemonOffer, roomOf } from "./daemon.ts";
@@ -10,8 +10,9 @@ export class Supply {
   /** Those with a free slot that take jobs, in no order, so that one can be drawn; each knows its place. */
   readonly #free: Daemon[] = [];
   readonly #places = new Map<DaemonId, number>();
-  /** How many daemons an account has here. */
-  readonly #providers = new Map<string, number>();
+  /** How many daemons an account has here, and how many have a context. */
+  readonly #providers = new Map<AccountId, number>();
+  readonly #contexts = new Map<number, number>();
   readonly #speeds = new Median();
   #slots = 0;
   #running = 0;
@@ -40,14 +41,14 @@ export class Supply {
     return this.#speeds.value;
   }
 
-  /** Accounts that provide here. */
-  get providers(): ReadonlySet<string> {
-    return new Set(this.#providers.keys());
+  /** Whether an account provides here. */
+  provides(account: AccountId): boolean {
+    return this.#providers.has(account);
   }
 
   /** The contexts that daemons have, ascending. */
   contexts(): number[] {
-    return [...new Set([...this.#daemons.values()].map(({ context }) => context))].sort((a, b) => a - b);
+    return [...this.#contexts.keys()].sort((a, b) => a - b);
   }
 
   /** Adds a daemon, or takes over what changed in its offer. */
@@ -56,7 +57,8 @@ export class Supply {
     this.remove(offer.daemon);
     const daemon = { ...offer, standing, running: new Set(running), idleSince };
     this.#daemons.set(daemon.daemon, daemon);
-    this.#providers.set(daemon.provider, (this.#providers.get(daemon.provider) ?? 0) + 1);
+    count(this.#providers, daemon.provider, 1);
+    count(this.#contexts, daemon.context, 1);
     this.#running += daemon.running.size;
     this.#count(daemon);
     return daemon;
@@ -73,9 +75,8 @@ export class Supply {
     const daemon = this.#daemons.get(id);
     if (daemon === undefined) return;
     this.#daemons.delete(id);
-    const left = (this.#providers.get(daemon.provider) ?? 1) - 1;
-    if (left === 0) this.#providers.delete(daemon.provider);
-    else this.#providers.set(daemon.provider, left);
+    count(this.#providers, daemon.provider, -1);
+    count(this.#contexts, daemon.context, -1);
     this.#running -= daemon.running.size;
     this.#discount(daemon);
     this.#displace(daemon);
@@ -143,4 +144,11 @@ export class Supply {
 
 function takesJobs({ draining, standing }: Daemon): boolean {
   return !draining && !standing.quarantined;
+}
+
+/** Counts one more or one less of something; of what there is nothing, nothing is kept. */
+function count<Key>(counts: Map<Key, number>, key: Key, change: number): void {
+  const left = (counts.get(key) ?? 0) + change;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
 }

@@ -1,52 +1,59 @@
 /** Until when jobs may wait: for a slot, and for a daemon that could serve them at all. */
 
 import { LIMITS } from "../limits.ts";
-import { Heap } from "./heap.ts";
+import { Agenda } from "./agenda.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
-const NEVER = Number.POSITIVE_INFINITY;
-
 export class WaitTimes {
-  readonly #limits = new Heap<WaitingJob>((a, b) => a.waitUntil < b.waitUntil);
-  /** Jobs of which it is not known that anybody could serve them. */
-  readonly #unsure = new Heap<WaitingJob>((a, b) => a.enqueuedAt < b.enqueuedAt);
+  readonly #waits: (job: WaitingJob) => boolean;
+  /** Jobs by when it is asked whether anybody could serve them, and after that by their lanes' limits. */
+  readonly #agenda: Agenda<WaitingJob>;
+  /** Jobs of which that is to be asked again. */
+  #doubted: WaitingJob[] = [];
+  /** Whoever came so long ago was asked about. */
+  #askedUntil = Number.NEGATIVE_INFINITY;
 
-  add(job: WaitingJob): void {
-    this.#limits.add(job);
-    this.#unsure.add(job);
+  /** `waits` says whether a job is still waiting. */
+  constructor(waits: (job: WaitingJob) => boolean) {
+    this.#waits = waits;
+    this.#agenda = new Agenda(waits);
   }
 
-  remove(job: WaitingJob): void {
-    this.#limits.remove(job);
-    this.#unsure.remove(job);
+  add(job: WaitingJob): void {
+    this.#agenda.add(job, Math.min(askedAt(job), job.waitUntil));
   }
 
   /** Whether anybody could serve a job is to be asked again. */
   doubt(job: WaitingJob): void {
-    this.#unsure.add(job);
+    if (askedAt(job) <= this.#askedUntil) this.#doubted.push(job);
   }
 
-  /** Somebody could. */
-  trust(job: WaitingJob): void {
-    this.#unsure.remove(job);
-  }
-
-  /** The jobs that have waited for their lane's limit. */
-  overdue(now: number): WaitingJob[] {
-    return [...this.#limits.while(({ waitUntil }) => waitUntil <= now)];
-  }
-
-  /** The jobs that have waited for the time that a pool without daemons is given, and of which nothing is known. */
-  unsure(now: number): WaitingJob[] {
-    return [...this.#unsure.while(({ enqueuedAt }) => enqueuedAt + LIMITS.emptyPoolMs <= now)];
+  /**
+   * Takes out the jobs that have waited for their lane's limit, and those that nobody could serve after the time that a pool
+   * without daemons is given.
+   */
+  take(now: number, couldBeServed: (job: WaitingJob) => boolean): { overdue: WaitingJob[]; unservable: WaitingJob[] } {
+    const overdue: WaitingJob[] = [];
+    const unservable: WaitingJob[] = [];
+    for (const job of this.#agenda.take(now)) {
+      if (job.waitUntil <= now) overdue.push(job);
+      else if (couldBeServed(job)) this.#agenda.add(job, job.waitUntil);
+      else unservable.push(job);
+    }
+    for (const job of this.#doubted) {
+      if (this.#waits(job) && job.waitUntil > now && !couldBeServed(job)) unservable.push(job);
+    }
+    this.#doubted = [];
+    this.#askedUntil = Math.max(this.#askedUntil, now);
+    return { overdue, unservable };
   }
 
   /** When a job may have to be refused, at the earliest. */
   get nextDue(): number {
-    const unsure = this.#unsure.top;
-    return Math.min(
-      this.#limits.top?.waitUntil ?? NEVER,
-      unsure === undefined ? NEVER : unsure.enqueuedAt + LIMITS.emptyPoolMs,
-    );
+    return this.#agenda.next;
   }
+}
+
+function askedAt({ enqueuedAt }: WaitingJob): number {
+  return enqueuedAt + LIMITS.emptyPoolMs;
 }

@@ -35,7 +35,7 @@ it("reads flags and names the wrong one", () => {
 it("shows what a run has not measured as not measured, never as reached", () => {
   const nothing = { fullSpeed: [], firstToken: [], peakBytes: {}, relay: null, counts: null, cost: null, log: null };
   const empty = { ...nothing, date: "", machine: "", versions: "", state: "", rounds: 0, seconds: 0, missing: [] };
-  const targets = targetsOf({ ...empty, signatures: null });
+  const targets = targetsOf({ ...empty, signatures: null, decisions: null });
   expect(targets.every(({ measured, reached }) => measured === null && reached === null)).toBe(true);
 });
 

@@ -107,6 +107,20 @@ describe("jobs with narrower needs", () => {
     pool.register(daemon("own", { context: 400, provider: "consumer" as never }), START);
     expect(pool.dispatch(START, fences())).toEqual([]);
   });
+
+  it("are told apart when their account begins to provide, and are alike again when it ends", () => {
+    const pool = poolOf([daemon("busy")]);
+    pool.enqueue(job("before", { account: "other" }));
+    pool.dispatch(START, fences());
+    for (const name of ["mine", "mine too"]) pool.enqueue(job(name, { account: "a" }));
+    pool.enqueue(job("another's", { account: "b" }));
+    const own = daemon("own", { provider: "a" as never });
+    pool.register(own, START);
+    expect(pool.dispatch(START, fences()).map(({ job: { job: id } }) => id)).toEqual(["another's"]);
+    pool.unregister(own.daemon, own.relay, START);
+    pool.register(daemon("new"), START);
+    expect(pool.dispatch(START, fences()).map(({ job: { job: id } }) => id)).toEqual(["mine"]);
+  });
 });
 
 describe("reserved slots", () => {
