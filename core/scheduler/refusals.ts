@@ -1,6 +1,7 @@
 /** Which waiting jobs have to be refused: those that waited too long, and those that nobody in their pool could serve. */
 
 import { refuse } from "../errors.ts";
+import type { DaemonId } from "../ids.ts";
 import { anyoneCould } from "./admission.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Rejection } from "./decisions.ts";
@@ -9,6 +10,9 @@ import type { OwnQueue } from "./own-queue.ts";
 import type { WaitTimes } from "./wait-times.ts";
 import type { QueuedJob, WaitingJob } from "./waiting-job.ts";
 import { whyNobody } from "./why-nobody.ts";
+
+/** Not copied: this is looked at with every report, and there may be thousands. */
+type Daemons = ReadonlyMap<DaemonId, Daemon>;
 
 /** What a pool has waiting, and what it knows of it. */
 export interface Waiting {
@@ -19,26 +23,24 @@ export interface Waiting {
 }
 
 /** The jobs to refuse now; they wait until they are taken out. */
-export function dueRefusals({ times, needsOf }: Waiting, daemons: Iterable<Daemon>, now: number): Rejection[] {
-  const all = [...daemons];
+export function dueRefusals({ times, needsOf }: Waiting, daemons: Daemons, now: number): Rejection[] {
   const rejections: Rejection[] = [];
   const known = new Map<string, boolean>();
   for (const job of times.unsure(now)) {
     const needs = needsOf(job);
-    const anyone = known.get(needs) ?? anyoneCould(all, job);
+    const anyone = known.get(needs) ?? anyoneCould(daemons.values(), job);
     known.set(needs, anyone);
     if (anyone) times.trust(job);
-    else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(all, job) });
+    else if (now < job.waitUntil) rejections.push({ job, refusal: whyNobody(daemons.values(), job) });
   }
   for (const job of times.overdue(now)) rejections.push({ job, refusal: refuse("queue_timeout") });
   return rejections;
 }
 
 /** Daemons have come, gone or changed: jobs that had somebody who could serve them may have nobody now. */
-export function doubtAll({ queue, own, times }: Waiting, daemons: Iterable<Daemon>): void {
-  const all = [...daemons];
-  for (const job of own.all()) if (!anyoneCould(all, job)) times.doubt(job);
+export function doubtAll({ queue, own, times }: Waiting, daemons: Daemons): void {
+  for (const job of own.all()) if (!anyoneCould(daemons.values(), job)) times.doubt(job);
   for (const { sample, jobs } of queue.groups()) {
-    if (!anyoneCould(all, sample)) for (const job of jobs()) times.doubt(job);
+    if (!anyoneCould(daemons.values(), sample)) for (const job of jobs()) times.doubt(job);
   }
 }
