@@ -28,7 +28,7 @@ export interface Market {
   readonly slots: number;
   readonly running: number;
   register(daemon: DaemonOffer, now: number): void;
-  unregister(daemon: DaemonId): void;
+  unregister(daemon: DaemonId, now: number): void;
   /** False where so many wait that the job is refused. */
   enqueue(job: QueuedJob): boolean;
   dispatch(now: number): Assignment[];

@@ -188,7 +188,7 @@ export class Simulation {
 
   /** A daemon goes away: what it had not begun to answer moves, the rest is lost. */
   #go({ offer, random }: SimulatedDaemon): void {
-    this.#market.unregister(offer.daemon);
+    this.#market.unregister(offer.daemon, this.#timeline.now);
     const left = this.#running.get(offer.daemon);
     this.#running.delete(offer.daemon);
     for (const running of left?.values() ?? []) {

@@ -65,8 +65,9 @@ export class Outlook {
     const { retryAfterDefaultSeconds, retryAfterLeastSeconds, retryAfterMostSeconds } = LIMITS;
     if (code === "no_provider") return retryAfterDefaultSeconds;
     if (code !== "queue_full" && code !== "queue_timeout") return null;
-    // Who has waited in vain may find all that wait before it; who found no room has a place that can be told.
+    // Own daemons serve their account alone, so the pool's pace is not theirs.
     if (job.flow === null) return retryAfterDefaultSeconds;
+    // Who has waited in vain may find all that wait before it; who found no room has a place that can be told.
     const eta = code === "queue_full" ? this.#etaOfNew(job, now) : this.#etaOfLast(now);
     if (eta === null) return retryAfterDefaultSeconds;
     const seconds = Math.ceil((eta - (job.waitUntil - job.enqueuedAt)) / 1_000);

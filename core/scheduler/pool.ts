@@ -238,6 +238,8 @@ export class Pool {
 
   #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
     this.#take(job.job);
+    // An own device's job, and a second daemon beside the first, leave the queue as long as it is.
+    if (job.flow !== null) this.outlook.dispatched(this.#units(job.estimate), now);
     for (const lease of this.#leases.at(job.job)) this.#endLease(lease, null, now);
     return this.#lease(job, daemon, now, fence, null);
   }
@@ -260,7 +262,6 @@ export class Pool {
       taken: false,
     };
     this.#leases.add(lease);
-    this.outlook.dispatched(units, now);
     this.#supply.took(daemon, job.job);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
     const isEffective = job.flow !== null && LANE_TABLE[job.flow.lane].price === "effective";

@@ -11,6 +11,9 @@ import type { WaitTimes } from "./wait-times.ts";
 import type { QueuedJob, WaitingJob } from "./waiting-job.ts";
 import { whyNobody } from "./why-nobody.ts";
 
+/** Not copied: this is looked at with every report, and there may be thousands. */
+type Daemons = ReadonlyMap<DaemonId, Daemon>;
+
 /** What a pool has waiting, and what it knows of it. */
 export interface Waiting {
   readonly queue: FairQueue<QueuedJob>;
@@ -20,11 +23,7 @@ export interface Waiting {
 }
 
 /** The jobs to refuse now; they stay in their queues until they are taken out. */
-export function dueRefusals(
-  { times, needsOf }: Waiting,
-  daemons: ReadonlyMap<DaemonId, Daemon>,
-  now: number,
-): Rejection[] {
+export function dueRefusals({ times, needsOf }: Waiting, daemons: Daemons, now: number): Rejection[] {
   const known = new Map<string, boolean>();
   const { overdue, unservable } = times.take(now, (job) => {
     const needs = needsOf(job);
@@ -39,7 +38,7 @@ export function dueRefusals(
 }
 
 /** Daemons have come, gone or changed: jobs that had somebody who could serve them may have nobody now. */
-export function doubtAll({ queue, own, times }: Waiting, daemons: ReadonlyMap<DaemonId, Daemon>): void {
+export function doubtAll({ queue, own, times }: Waiting, daemons: Daemons): void {
   for (const job of own.all()) if (!anyoneCould(daemons.values(), job)) times.doubt(job);
   for (const { sample, jobs } of queue.groups()) {
     if (!anyoneCould(daemons.values(), sample)) for (const job of jobs()) times.doubt(job);

@@ -132,6 +132,19 @@ describe("an estimated wait", () => {
     expect(pool.outlook.etaMs(id("2"), START + 5_000)).toBeNull();
   });
 
+  it("counts what leaves the queue, and no second daemon beside the first", () => {
+    const { pool, now } = busyPool(20);
+    pool.enqueue(arriving(now, "last", { account: "busy" }));
+    const eta = pool.outlook.etaMs(id("last"), now);
+    // A daemon that the busy account's jobs do not fit, so that it stays free for a race.
+    pool.register(daemon("b", { context: 500 }), now);
+    const twice = pool.outlook.etaMs(id("last"), now) ?? 0;
+    expect(twice).toBeLessThan(eta ?? 0);
+    const raced = job(`busy 29`, { account: "busy", context: 500 });
+    expect(pool.beside(raced, 1, now, () => 1_000)?.daemon.daemon).toBe("b");
+    expect(pool.outlook.etaMs(id("last"), now)).toBe(twice);
+  });
+
   it("does not take a few jobs that wait for a daemon of their own for the pace of the pool", () => {
     const pool = poolOf([daemon("a", { slots: 4 }), daemon("b", { slots: 4 })]);
     const next = fences();
