@@ -109,6 +109,11 @@ export const LIMITS = {
   whyBucketMs: 5 * MINUTE_MS,
   whyBuckets: 12,
 
+  /** Asks that the record of an auction lists, at 0.4 KiB each … */
+  auctionAsks: 64,
+  /** … and newcomers of whom one is drawn: of more than these the lowest asks take part. */
+  auctionNewcomers: 32,
+
   /** Open holds of one account: at 0.5 KiB each, 2 MiB of memory and one snapshot row under SQLite's 2 MiB. */
   openHolds: 2_048,
   /** Live lots of one account; a top-up, a package or a received transfer makes one. */
