@@ -18,8 +18,9 @@ export interface Asking {
   /** Thousandths of a token per second, as for its floor. */
   readonly speed: number;
   readonly reliability: BasisPoints;
-  /** Verified jobs of its owner. */
-  readonly verified: number;
+  /** Whether its owner has fewer than 50 ◆ verified jobs. */
+  readonly newcomer: boolean;
+  readonly running: number;
   readonly idleSince: number;
   readonly isFree: boolean;
 }
@@ -91,7 +92,7 @@ export class Asks extends Book<Bidder> {
   }
 
   #place({ asking, floor, standing }: Priced, speeds: readonly number[]): void {
-    const { daemon, power, idleSince, isFree } = asking;
+    const { daemon, power, running, idleSince, isFree } = asking;
     const bidder: Bidder = {
       daemon,
       power,
@@ -99,8 +100,9 @@ export class Asks extends Book<Bidder> {
       floor,
       standing,
       quality: qualityOf(asking.reliability, speedPercentile(speeds, asking.speed)),
+      running,
       idleSince,
-      newcomer: asking.verified < this.#parameters.newcomerJobs,
+      newcomer: asking.newcomer,
     };
     this.put(bidder, isFree);
   }

@@ -14,6 +14,7 @@ import type { Draw } from "./draw.ts";
 import { countBefore, itemAt } from "./sorted.ts";
 import {
   askAt,
+  compareIdle,
   comparePlaces,
   compareStanding,
   compareTied,
@@ -200,7 +201,7 @@ function drawOf<B extends Bidder>(
   if (among.length > LIMITS.auctionNewcomers) {
     const asks = new Map(among.map((bidder) => [bidder, askAt(bidder.standing, demand)]));
     const ask = (bidder: B): number => asks.get(bidder) ?? 0;
-    among.sort((a, b) => ask(a) - ask(b) || a.idleSince - b.idleSince || (a.daemon < b.daemon ? -1 : 1));
+    among.sort((a, b) => ask(a) - ask(b) || compareIdle(a, b));
     among.length = LIMITS.auctionNewcomers;
   }
   among.sort((a, b) => (a.daemon < b.daemon ? -1 : 1));

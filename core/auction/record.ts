@@ -38,7 +38,8 @@ export interface RecordedAsk {
   readonly ask: NanoUsd;
   /** In twentieths: decides between equal asks. */
   readonly quality: number;
-  /** Milliseconds since 1970. */
+  /** Jobs that it ran beside, and when its last one had ended or it had come; milliseconds since 1970. */
+  readonly running: number;
   readonly idle_since: number;
   readonly newcomer: boolean;
 }
@@ -97,6 +98,7 @@ export function recordAuction(
       standing: roundedUp(bidder.standing),
       ask: askAt(bidder.standing, demand),
       quality: bidder.quality,
+      running: bidder.running,
       idle_since: bidder.idleSince,
       newcomer: bidder.newcomer,
     })),
@@ -127,10 +129,11 @@ export function recomputeAuction(record: AuctionRecord, secret: Uint8Array | nul
   return recordAuction(question, setting, auction, parameters);
 }
 
-function bidderOf({ daemon, power, margin, quality, idle_since, newcomer }: RecordedAsk, rules: Parameters): Bidder {
+function bidderOf(asked: RecordedAsk, rules: Parameters): Bidder {
+  const { daemon, power, margin, quality, running, idle_since: idleSince, newcomer } = asked;
   const floor = standingFloor(power, rules);
   const standing = standingAsk(floor, margin, rules);
-  return { daemon, power, margin: marginOf(margin, rules), floor, standing, quality, idleSince: idle_since, newcomer };
+  return { daemon, power, margin: marginOf(margin, rules), floor, standing, quality, running, idleSince, newcomer };
 }
 
 /** What a record says of its own draw. */

@@ -78,13 +78,23 @@ export interface Place {
   readonly standing: Standing;
   /** In twentieths (quality.ts). */
   readonly quality: number;
+  /** Jobs that it runs beside. */
+  readonly running: number;
   /** When its last job ended, or when it came; milliseconds since 1970. */
   readonly idleSince: number;
 }
 
-/** Of equal asks the higher quality goes first, then who has been idle longest (§4), then the lower id. */
+/**
+ * Of equal asks the higher quality goes first, then who has been idle longest (§4), whoever runs fewer jobs beside being the
+ * more idle, then the lower id.
+ */
 export function compareTied(a: Place, b: Place): number {
-  return b.quality - a.quality || a.idleSince - b.idleSince || (a.daemon < b.daemon ? -1 : a.daemon > b.daemon ? 1 : 0);
+  return b.quality - a.quality || compareIdle(a, b);
+}
+
+/** Who has less to do, and has had for longer, goes first; then the lower id. */
+export function compareIdle(a: Place, b: Place): number {
+  return a.running - b.running || a.idleSince - b.idleSince || (a.daemon < b.daemon ? -1 : a.daemon > b.daemon ? 1 : 0);
 }
 
 /** The order in which daemons are asked: the lowest standing price first, equal ones as {@link compareTied} says. */

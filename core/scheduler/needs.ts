@@ -28,6 +28,7 @@ export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): st
     account,
     rate,
     maxRate,
+    maxPrice,
     unbacked,
     allotment,
     quantizations,
@@ -37,7 +38,7 @@ export function needsOf(job: QueuedJob, { contexts, providers }: Vocabulary): st
     features,
   } = job;
   const context = contexts.findIndex((most) => most >= job.context);
-  const text = `${flow.lane} ${network} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)}`;
+  const text = `${flow.lane} ${network} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)} ${maxPrice}`;
   const capped = allotment !== null && allotment.paid.length > 0;
   const narrow =
     capped ||

@@ -170,7 +170,8 @@ describe("the asks of a pool", () => {
     margin: null,
     speed: 50_000,
     reliability: basisPoints(5_000),
-    verified: 50,
+    newcomer: false,
+    running: 0,
     idleSince: 0,
     isFree: true,
     ...changes,
@@ -193,12 +194,12 @@ describe("the asks of a pool", () => {
     expect(ids(asks.all)).toEqual(["c", "d", "e", "a", "f"]);
   });
 
-  it("count a newcomer below 50 verified jobs", () => {
+  it("know their newcomers", () => {
     const asks = new Asks(parameters);
-    asks.set(asking("a", { verified: 49 }));
+    asks.set(asking("a", { newcomer: true }));
     asks.set(asking("b"));
     expect(ids(asks.freeNewcomers)).toEqual(["a"]);
-    asks.set(asking("a", { verified: 50 }));
+    asks.set(asking("a", { newcomer: false }));
     expect(ids(asks.freeNewcomers)).toEqual([]);
   });
 

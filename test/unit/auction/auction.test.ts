@@ -91,6 +91,7 @@ describe("equal asks", () => {
     expect(hold(tied)).toMatchObject({ winner: "c", asks: [1_100, 1_100] });
     expect(hold(tied.slice(0, 2))).toMatchObject({ winner: "b" });
     expect(hold([bidder("x", { idleSince: 2 }), bidder("y", { idleSince: 1 })])).toMatchObject({ winner: "y" });
+    expect(hold([bidder("x", { running: 1 }), bidder("y", { idleSince: 9 })])).toMatchObject({ winner: "y" });
   });
 
   it("are equal as they are paid: prices that round up to the same nanoUSD tie", () => {
@@ -103,6 +104,8 @@ describe("equal asks", () => {
     const bidders = [bidder("a", { power: finer, quality: 8 }), bidder("b", { quality: 9 })];
     expect(hold(bidders)).toMatchObject({ winner: "b", asks: [1_100, 1_100] });
     expect(hold([...bidders, bidder("c", { floor: 1_001, quality: 20 })])).toMatchObject({ winner: "b" });
+    const finest = { ...finer, decode_millitokens_per_second: 1_000_002 };
+    expect(hold([...bidders, bidder("d", { power: finest, quality: 7 })])).toMatchObject({ winner: "b" });
   });
 });
 
@@ -206,6 +209,7 @@ describe("any auction", () => {
       floor: fc.integer({ min: 0, max: 40 }),
       margin: fc.option(fc.integer({ min: 10_000, max: 14_000 })),
       quality: fc.integer({ min: 8, max: 10 }),
+      running: fc.integer({ min: 0, max: 1 }),
       idleSince: fc.integer({ min: 0, max: 3 }),
       newcomer: fc.boolean(),
       eligible: fc.boolean(),
@@ -279,7 +283,11 @@ describe("any auction", () => {
         expect(winningAsk).toBe(lowest);
         const tied = rivals.filter((rival) => ask(rival) === lowest);
         const best = tied.toSorted(
-          (a, b) => b.quality - a.quality || a.idleSince - b.idleSince || (a.daemon < b.daemon ? -1 : 1),
+          (a, b) =>
+            b.quality - a.quality ||
+            a.running - b.running ||
+            a.idleSince - b.idleSince ||
+            (a.daemon < b.daemon ? -1 : 1),
         );
         expect(winner.daemon).toBe(best[0]?.daemon);
       }),

@@ -27,6 +27,7 @@ export interface Told {
   readonly power?: ElectricityFloor;
   readonly margin?: number | null;
   readonly quality?: number;
+  readonly running?: number;
   readonly idleSince?: number;
   readonly newcomer?: boolean;
 }
@@ -42,6 +43,7 @@ export function bidder(daemon: string, told: Told = {}): Bidder {
     margin: marginOf(margin, parameters),
     standing: standingAsk(floor, margin, parameters),
     quality: told.quality ?? 10,
+    running: told.running ?? 0,
     idleSince: told.idleSince ?? 0,
     newcomer: told.newcomer ?? false,
   };
