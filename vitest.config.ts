@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { CALM_MARKET } from "./test/calm-market.ts";
 import { accountModelSettings, modelSettings } from "./test/model-settings.ts";
 import { quietRuntime } from "./test/quiet-runtime.ts";
 import { testSecrets } from "./test/secrets.ts";
@@ -43,7 +44,14 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { ...testSecrets, TEST_MIGRATIONS: await readMigrations() }, queueConsumers },
+            miniflare: {
+              bindings: {
+                ...testSecrets,
+                TOLLMILL_PARAMETERS: JSON.stringify(CALM_MARKET),
+                TEST_MIGRATIONS: await readMigrations(),
+              },
+              queueConsumers,
+            },
           })),
         ],
         test: {

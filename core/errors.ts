@@ -55,6 +55,12 @@ export const ERRORS = {
     "There is no receipt for that job.",
     "A job leaves a receipt when it has ended; GET /api/v1/jobs/{id} tells its state.",
   ),
+  auction_not_found: row(
+    404,
+    "not_found_error",
+    "There is no record of an auction for that job.",
+    "Only jobs of the public lane have one, once their receipt is in the log; the receipt itself says what was asked.",
+  ),
   daemon_not_found: row(404, "not_found_error", "This account has no such daemon.", "GET /api/v1/daemons lists yours."),
   key_not_found: row(404, "not_found_error", "This account has no such key.", "GET /api/v1/keys lists yours."),
   member_not_found: row(404, "not_found_error", "This account has no such member.", "GET /api/v1/team lists yours."),

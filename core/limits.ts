@@ -109,6 +109,15 @@ export const LIMITS = {
   whyBucketMs: 5 * MINUTE_MS,
   whyBuckets: 12,
 
+  /** Asks that the record of an auction lists, at 0.4 KiB each; with them it stays below the second number. */
+  auctionAsks: 64,
+  auctionRecordBytes: 48 * KIB,
+  /** Days ahead for which the secrets of draws are committed to, and days back that are listed. */
+  drawDaysAhead: 7,
+  drawDaysListed: 30,
+  /** Newcomers of whom one is drawn: of more than these the lowest asks take part. */
+  auctionNewcomers: 32,
+
   /** Open holds of one account: at 0.5 KiB each, 2 MiB of memory and one snapshot row under SQLite's 2 MiB. */
   openHolds: 2_048,
   /** Live lots of one account; a top-up, a package or a received transfer makes one. */
@@ -336,6 +345,9 @@ export const LIMITS = {
   /** Rows of a page. */
   pageRows: 100,
   maxPageRows: 1_000,
+  /** What a pool's cheapest floor asks is learned behind a call when it is so old, and before one when it is that old. */
+  leastAskFreshMs: 5 * SECOND_MS,
+  leastAskStaleMs: MINUTE_MS,
   /** How long an isolate trusts its copy of the catalog. */
   catalogCacheMs: 5 * SECOND_MS,
 } as const;

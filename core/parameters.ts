@@ -35,7 +35,13 @@ export const PARAMETERS = {
   allotmentPayeeShareBasisPoints: row(2_000, 1, 10_000, "§3"),
   dedicatedMaxRateBasisPoints: row(15_000, 10_000, 100_000, "§3"),
 
+  auctionMarginBasisPoints: row(11_000, 10_000, 100_000, "§4"),
+  demandFromBasisPoints: row(6_000, 0, 9_999, "§4"),
+  demandFullBasisPoints: row(20_000, 10_000, 100_000, "§4"),
+  demandMostBasisPoints: row(30_000, 10_000, 100_000, "§4"),
   newcomerJobs: row(50, 0, 1_000_000, "§4"),
+  newcomerShareBasisPoints: row(500, 0, 5_000, "§4"),
+  newcomerReachBasisPoints: row(12_500, 10_000, 100_000, "§4"),
 
   starterMillicredits: row(1_200_000, 0, 1_000_000_000, "§6"),
   starterExpiryMs: row(30 * DAY_MS, DAY_MS, 3_650 * DAY_MS, "§6"),

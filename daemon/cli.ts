@@ -23,6 +23,7 @@ import { addDeposits } from "./deposit-commands.ts";
 import { EXIT, type ExitCode, Failure } from "./failure.ts";
 import { decimal, featureEntry, httpUrl, networkEntry, scheduleEntry, serveEntry, wholeNumber } from "./flags.ts";
 import { addLocal } from "./local-commands.ts";
+import { addMarket } from "./market-commands.ts";
 import { addNetworks } from "./network-commands.ts";
 import { wantsJson, writeError } from "./output/errors.ts";
 import { addDaemons } from "./supply-commands.ts";
@@ -164,6 +165,7 @@ function describe(
   addService(program, context, done);
   addKeys(program, context, done);
   addDaemons(program, context, done);
+  addMarket(program, context, done);
   addTeam(program, context, done);
   addNetworks(program, context, done);
   addDeposits(program, context, done);

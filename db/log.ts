@@ -130,10 +130,13 @@ export async function appendSegment(
   await db.batch([...statements, ...alongside]);
 }
 
-/** A job's receipts in order of n, each with the name of the segment in R2 that holds it. */
-export async function receiptsOfJob(db: D1Database, job: JobId): Promise<(ReceiptRow & { readonly hash: string })[]> {
+/** A job's receipts in order of n, each with the name of the segment in R2 that holds it, and that segment's bytes. */
+export async function receiptsOfJob(
+  db: D1Database,
+  job: JobId,
+): Promise<(ReceiptRow & { readonly hash: string; readonly bytes: number })[]> {
   return open(db)
-    .select({ ...getTableColumns(receipts), hash: segments.hash })
+    .select({ ...getTableColumns(receipts), hash: segments.hash, bytes: segments.bytes })
     .from(receipts)
     .innerJoin(segments, eq(segments.first_index, receipts.segment))
     .where(eq(receipts.job, job))

@@ -9,6 +9,7 @@
 export * from "./schema/allotment.ts";
 export * from "./schema/deposits.ts";
 export * from "./schema/log.ts";
+export * from "./schema/market.ts";
 export * from "./schema/messages.ts";
 export * from "./schema/network.ts";
 export * from "./schema/networks.ts";

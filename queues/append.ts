@@ -6,6 +6,7 @@
  * indexes are dense and nothing is counted twice, without a lock and without a marker row.
  */
 
+import type { AuctionRecord } from "../core/auction/record.ts";
 import type { JobId } from "../core/ids.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ReceiptBody } from "../core/receipt/body.ts";
@@ -17,12 +18,14 @@ import { claimLate, type NewFailedCheck, openChecks, type Subject } from "../db/
 import { type Failure, failureOf } from "../db/failure.ts";
 import { appendSegment, keyText, type ReceiptRow, readLog, type SegmentReceipt, type WindowSums } from "../db/log.ts";
 import type { SignedReceipt } from "../protocol/receipt.ts";
-import { makeSegment, putSegment, segmentLine } from "./segments.ts";
+import { auctionLine, makeSegment, putSegment, segmentLine } from "./segments.ts";
 
 /** A checked receipt on its way into the log. */
 export interface Entry {
   readonly receipt: SignedReceipt;
   readonly body: ReceiptBody;
+  /** The record of the auction that it comes from, where it brings one. */
+  readonly auction?: AuctionRecord;
 }
 
 /** What was refused, and why. */
@@ -125,11 +128,18 @@ async function write(
   const window = windowOf(now, settlementDelayMs);
   const sums = sumsOf(entries, window);
   if (sums === null) return "unfit";
-  const segment = await makeSegment(entries.map(({ receipt }) => segmentLine(receipt)));
+  // Each receipt is followed by the record of its auction, where it comes from one.
+  const lines = entries.map(({ receipt, auction }) => [
+    segmentLine(receipt),
+    ...(auction ? [auctionLine(auction)] : []),
+  ]);
+  const segment = await makeSegment(lines.flat());
   // First the bytes: a segment without rows is litter, rows without a segment would be a hole in the log.
   await putSegment(SEGMENTS, segment);
+  let line = 0;
   const rows = entries.map(({ body }, index) => {
-    const { offset, length } = segment.places[index] as (typeof segment.places)[number];
+    const { offset, length } = segment.places[line] as (typeof segment.places)[number];
+    line += lines[index]?.length ?? 0;
     return { ...slim(body), offset, length };
   });
   const { hash, bytes } = segment;

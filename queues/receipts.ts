@@ -1,7 +1,9 @@
 /** The receipts' consumer: the only appender of the log and of the journal (architecture.md, One job, step 7). */
 
+import type { ReceiptBody } from "../core/receipt/body.ts";
 import { keyText } from "../db/log.ts";
 import { parametersOf } from "../durable-objects/shared/settings.ts";
+import { auctionRecord, isAuctionOf } from "../protocol/auction.ts";
 import { checksMessage, journalMessage, receiptsMessage } from "../protocol/internal/queue.ts";
 import { append, type Entry, OTHER_RECEIPT, type Poison } from "./append.ts";
 import { checkReceipt, type Network, networkOf } from "./check.ts";
@@ -67,7 +69,7 @@ async function read(
       else poison.push({ item: content, reason: "a message of an unknown version or form" });
       continue;
     }
-    const { receipts } = message.data;
+    const { receipts, auctions = [] } = message.data;
     const checked = await Promise.all(receipts.map((item) => checkReceipt(item, network)));
     for (const [index, result] of checked.entries()) {
       if (!result.ok) {
@@ -76,10 +78,18 @@ async function read(
       }
       const { receipt, body } = result;
       const known = entries.get(keyText(body));
-      if (known === undefined) entries.set(keyText(body), { receipt, body });
+      if (known === undefined) entries.set(keyText(body), { receipt, body, ...auctionOf(body, auctions) });
       else if (known.receipt.body === receipt.body) duplicates += 1;
       else poison.push({ item: receipt, reason: OTHER_RECEIPT });
     }
   }
   return { entries: [...entries.values()], others, duplicates, poison, poked };
+}
+
+/** The record of a receipt's auction among those that came with it; one that is not of this receipt is none. */
+function auctionOf(body: ReceiptBody, auctions: readonly unknown[]): Pick<Entry, "auction"> {
+  const item = auctions.find((each) => (each as { readonly job?: unknown } | null)?.job === body.job);
+  if (item === undefined) return {};
+  const { data } = auctionRecord.safeParse(item);
+  return data !== undefined && isAuctionOf(data, body) ? { auction: data } : {};
 }

@@ -1,9 +1,13 @@
 /**
  * Segments of the log in R2: NDJSON, one signed receipt in canonical form (RFC 8785) a line, under the SHA-256 of their
- * bytes. A segment is never changed, so one that was put twice is the same one.
+ * bytes. The line behind a receipt is the record of its auction, where it comes from one (docs/decisions/0054). A segment is
+ * never changed, so one that was put twice is the same one.
  */
 
+import { AUCTION_VERSION, type AuctionRecord } from "../core/auction/record.ts";
+import { LIMITS } from "../core/limits.ts";
 import { bytesToHex, utf8ToBytes } from "../core/receipt/canonical.ts";
+import { auctionRecord } from "../protocol/auction.ts";
 import { type SignedReceipt, signedReceipt } from "../protocol/receipt.ts";
 
 export interface Segment {
@@ -20,6 +24,11 @@ export interface Segment {
  */
 export function segmentLine({ body, key, signature }: SignedReceipt): string {
   return JSON.stringify({ body, key, signature });
+}
+
+/** The line that the record of an auction becomes. */
+export function auctionLine(record: AuctionRecord): string {
+  return JSON.stringify(record);
 }
 
 const NEWLINE = 0x0a;
@@ -62,4 +71,22 @@ export async function readReceipt(
   const { hash, offset, length } = place;
   const object = await bucket.get(segmentName(hash), { range: { offset, length } });
   return object === null ? null : signedReceipt.parse(JSON.parse(await object.text()));
+}
+
+/**
+ * Reads the record that stands behind a receipt; null where there is none. `bytes` are those of the whole segment. Throws
+ * when the line is a record that this code does not understand.
+ */
+export async function readAuction(
+  bucket: R2Bucket,
+  place: { readonly hash: string; readonly offset: number; readonly length: number; readonly bytes: number },
+): Promise<AuctionRecord | null> {
+  const offset = place.offset + place.length + 1;
+  const length = Math.min(LIMITS.auctionRecordBytes, place.bytes - offset);
+  if (length <= 0) return null;
+  const object = await bucket.get(segmentName(place.hash), { range: { offset, length } });
+  const [line = ""] = (await object?.text())?.split("\n", 1) ?? [];
+  // The next receipt, or the beginning of one.
+  if (!line.startsWith(`{"v":"${AUCTION_VERSION}"`)) return null;
+  return auctionRecord.parse(JSON.parse(line));
 }

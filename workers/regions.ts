@@ -39,6 +39,12 @@ export async function supplyOf(env: Env, config: Config, model: string): Promise
     free: total(({ free }) => free),
     waiting: total(({ waiting }) => waiting),
     tokensPerSecond: total(({ tokensPerSecond }) => tokensPerSecond),
+    lowestAsk: least(supplies.map(({ lowestAsk }) => lowestAsk)),
+    leastAsk: least(supplies.map(({ leastAsk }) => leastAsk)),
     features: [...new Set(supplies.flatMap(({ features }) => features))].toSorted(),
   };
+}
+
+function least<Amount extends number>(amounts: readonly (Amount | null)[]): Amount | null {
+  return amounts.reduce((low, amount) => (low === null || (amount !== null && amount < low) ? amount : low), null);
 }

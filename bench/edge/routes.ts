@@ -1,6 +1,7 @@
 /** Routes beside the Worker's own, which measure single parts of it. They exist in the benchmark's bundle only. */
 
 import { type AccountId, base62, type JobId, newJobId } from "../../core/ids.ts";
+import { perThousand } from "../../core/pricing.ts";
 import type { JobFacts } from "../../core/receipt/body.ts";
 import type { AccountRpc, HoldRequest, SliceHint } from "../../protocol/internal/account.ts";
 import { schedulerName, sliceName } from "../../protocol/internal/names.ts";
@@ -91,6 +92,7 @@ function holdOf(job: JobId, secretHash: string, now: number): HoldRequest {
     lanes: ["public"],
     choosesProvider: false,
     mostBasisPoints: null,
+    maxAsk: perThousand(RATE),
     allowPaid: false,
     model: "bench",
     body: HASH,

@@ -1,5 +1,7 @@
 /** What a simulated market decides: who is next, and who serves it. The core's pool, and queues to compare it with. */
 
+import { Draws, drawSecret } from "../../core/auction/draw.ts";
+import { PublicMarket } from "../../core/auction/market.ts";
 import type { DaemonId, JobId } from "../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../core/parameters.ts";
 import type { Tokens } from "../../core/pricing.ts";
@@ -47,6 +49,9 @@ export interface Beginning {
 /** What a job shows of its daemon. */
 const EFFECTS = { served: "up", failed: "down", unverified: "failed_verification" } as const;
 
+/** What the simulation's draws follow from. */
+const DRAW_ROOT = new Uint8Array(32);
+
 /** The market as it is. */
 export class CoreMarket implements Market {
   readonly #pool: Pool;
@@ -56,7 +61,8 @@ export class CoreMarket implements Market {
   /** `decided` is called for each job that has somebody who serves it, before the next one is looked for. */
   constructor({ records, random }: Beginning, decided: () => void = () => {}) {
     const standings = new Standings(GENESIS_PARAMETERS, records, random);
-    this.#pool = new Pool(GENESIS_PARAMETERS, standings, random);
+    const market = new PublicMarket(GENESIS_PARAMETERS, (day) => new Draws(drawSecret(DRAW_ROOT, day), day));
+    this.#pool = new Pool(GENESIS_PARAMETERS, standings, random, market);
     this.#decided = decided;
   }
 
@@ -92,7 +98,10 @@ export class CoreMarket implements Market {
     return dispatches.flatMap(({ job, daemon, lease: { fence, race } }) => {
       // Nobody asks for a daemon of its own here.
       if (job.flow === null) return [];
-      this.#pool.running({ job: job.job, fence, daemon: daemon.daemon, account: job.account, race }, now);
+      this.#pool.running(
+        { job: job.job, fence, daemon: daemon.daemon, account: job.account, lane: job.flow.lane, race },
+        now,
+      );
       return [{ job, daemon, fence }];
     });
   }

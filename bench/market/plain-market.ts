@@ -37,7 +37,13 @@ export class PlainMarket implements Market {
   }
 
   register(daemon: DaemonOffer, now: number): void {
-    const standing = { quality: 1, tokensPerSecond: daemon.tokensPerSecond, newcomer: false, quarantined: false };
+    const standing = {
+      quality: 1,
+      reliability: 1,
+      tokensPerSecond: daemon.tokensPerSecond,
+      newcomer: false,
+      quarantined: false,
+    };
     this.#supply.put(daemon, standing, new Set(), now);
     this.#queue.unblock();
   }

@@ -3,7 +3,7 @@
 import type { AccountId, DaemonId, JobId, NetworkId } from "../../core/ids.ts";
 import { LANE_TABLE, type Lane } from "../../core/lanes.ts";
 import { GENESIS_PARAMETERS } from "../../core/parameters.ts";
-import { scaledRate, type Tokens } from "../../core/pricing.ts";
+import { perThousand, scaledRate, type Tokens } from "../../core/pricing.ts";
 import type { Random } from "../../core/random.ts";
 import { NEW_SCORE } from "../../core/routing/score.ts";
 import { UNMEASURED } from "../../core/routing/speed.ts";
@@ -87,6 +87,9 @@ export function largestOf({ isForeseen }: Scenario): Tokens {
   return { prompt: isForeseen ? Math.ceil(PROMPT.most * PROMPT.part) : PROMPT.most, completion };
 }
 
+/** Whoever bids pays what is asked, however many wait: it is shares and waits that are looked at, not who can pay. */
+const ANY_ASK = scaledRate(RATE, 100_000);
+
 /** A job as it comes to the market. */
 export function jobOf({ id, lane, weight, reserved }: Account, job: JobId, estimate: Tokens, now: number): QueuedJob {
   const { price, queueLimit } = LANE_TABLE[lane];
@@ -97,7 +100,8 @@ export function jobOf({ id, lane, weight, reserved }: Account, job: JobId, estim
     network: lane === "private" ? NETWORK : null,
     reserved,
     rate: RATE,
-    maxRate: price === "effective" || price === "ask" ? scaledRate(RATE, MOST_BASIS_POINTS) : RATE,
+    maxRate: price === "effective" ? scaledRate(RATE, MOST_BASIS_POINTS) : price === "ask" ? ANY_ASK : RATE,
+    maxPrice: price === "ask" ? perThousand(ANY_ASK) : null,
     allotment: null,
     estimate,
     unbacked: false,
@@ -174,6 +178,7 @@ function offerOf(
       decode_millitokens_per_second: Math.round(1_000 * speed),
       prefill_millitokens_per_second: Math.round(1_000 * PREFILL * speed),
     },
+    margin: null,
     accepts: "any",
     networks: [NETWORK],
     loaded: true,

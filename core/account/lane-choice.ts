@@ -1,9 +1,11 @@
 /** Which lane a job takes, and which lots pay for it there (economics.md §3). */
 
+import { askRate } from "../auction/standing.ts";
 import { type Refusal, refuse } from "../errors.ts";
-import { LANE_TABLE, type Lane } from "../lanes.ts";
+import { LANE_TABLE, type Lane, WHOLE } from "../lanes.ts";
 import type { Parameters } from "../parameters.ts";
-import { type Rate, scaledRate } from "../pricing.ts";
+import { perThousand, type Rate, scaledRate } from "../pricing.ts";
+import { formatUsd, type NanoUsd } from "../units.ts";
 import type { LotKind } from "./lots.ts";
 import { packageSlots, stakeSlots } from "./slots.ts";
 import type { AccountState } from "./state.ts";
@@ -18,6 +20,8 @@ export interface LaneWish {
   readonly rate: Rate;
   /** The most that the request pays, in basis points of the catalog's rate; null where it names no maximum. */
   readonly mostBasisPoints: number | null;
+  /** The most that it pays in an auction, in nanoUSD for 1,000 completion tokens: named, or the default. */
+  readonly maxAsk: NanoUsd;
   /** Completion tokens that the request names for each choice, or null. */
   readonly completion: number | null;
   /** Whether the request says who may serve it, or who may not. */
@@ -59,7 +63,8 @@ export function planLanes(
     if (!("code" in plan)) plans.push(plan);
     // Who has an allotment and runs as many jobs on it as it may, is told so: other credits are not spent by surprise.
     else if (plan.code === "concurrency_limit") return plans.length > 0 ? plans : plan;
-    else last = plan;
+    // Where another lane could serve it for more, that is what the request can be changed to.
+    else if (last?.code !== "no_bid") last = plan;
   }
   return plans.length > 0 ? plans : (last ?? unavailable("No lane serves this model."));
 }
@@ -72,7 +77,9 @@ function planOf(
   parameters: Parameters,
   now: number,
 ): LanePlan | Refusal {
-  const { funding } = LANE_TABLE[lane];
+  const { funding, price } = LANE_TABLE[lane];
+  // In lanes that cost a rate that is known nobody serves below it.
+  if (price !== "ask" && wish.mostBasisPoints !== null && wish.mostBasisPoints < WHOLE) return tooCheap(wish);
   const plan = { lane, maxRate: wish.rate, kinds: funding, mostCompletion: null, reserved: false };
   if (lane === "dedicated") {
     const slots = packageSlots(state, now);
@@ -92,7 +99,10 @@ function planOf(
   if (lane === "included") return planIncluded(state, plan, wish, parameters, now);
   // Who names a network wants its members to be paid, so a holder's paid credits are no surprise there.
   if (lane === "private") return plan;
-  if (lane === "public") return { ...plan, kinds: mayPay(state, wish, now) ? funding : funding.filter(isUnpaid) };
+  if (lane === "public") {
+    const kinds = mayPay(state, wish, now) ? funding : funding.filter(isUnpaid);
+    return { ...plan, kinds, maxRate: askRate(wish.maxAsk, parameters) };
+  }
   return unavailable("No league is running.");
 }
 
@@ -130,6 +140,11 @@ function mayPay(state: AccountState, { allowPaid }: LaneWish, now: number): bool
 
 function isUnpaid(kind: LotKind): boolean {
   return kind !== "topup";
+}
+
+function tooCheap({ rate }: LaneWish): Refusal {
+  const metadata = { lowest_ask: formatUsd(perThousand(rate)) };
+  return refuse("no_bid", { param: "provider.max_price", metadata });
 }
 
 function unavailable(detail: string): Refusal {

@@ -59,8 +59,10 @@ export class Standings {
   /** A daemon's standing in draws, with what it declares where too little is measured. */
   standing(daemon: DaemonId, { tokensPerSecond }: Pick<Declared, "tokensPerSecond">): Standing {
     const { owner, score, speeds, quarantine } = this.#known(daemon);
+    const reliability = reliabilityOf(score);
     return {
-      quality: reliabilityOf(score) ** 2 * declineFactor(score, this.#parameters),
+      reliability,
+      quality: reliability ** 2 * declineFactor(score, this.#parameters),
       tokensPerSecond: told(speeds.decode) ?? tokensPerSecond,
       newcomer: this.verifiedOf(owner) < this.#parameters.newcomerJobs,
       quarantined: quarantine !== null,

@@ -41,8 +41,8 @@ export function obstacle(daemon: Daemon, job: WaitingJob): Obstacle | null {
   // What an own device does for its account is free.
   if (job.flow === null) return null;
   if (job.unbacked && daemon.accepts === "usdc") return "usdc_only";
-  // A provider never serves at a loss.
-  if (!paysItsPower(daemon, job)) return "floor";
+  // A provider never serves at a loss. What it asks in an auction is above its floor, and decided there (core/auction).
+  if (LANE_TABLE[job.flow.lane].price !== "ask" && !paysItsPower(daemon, job)) return "floor";
   return null;
 }
 

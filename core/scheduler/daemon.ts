@@ -3,6 +3,7 @@
 import type { AccountId, DaemonId, JobId, NetworkId } from "../ids.ts";
 import type { ElectricityFloor, Quantization } from "../pricing.ts";
 import type { Standing } from "../routing/standing.ts";
+import type { BasisPoints } from "../units.ts";
 
 /** What a daemon offers to one pool. */
 export interface DaemonOffer {
@@ -19,6 +20,8 @@ export interface DaemonOffer {
   readonly features: readonly string[];
   readonly tokensPerSecond: number;
   readonly floor: ElectricityFloor;
+  /** The margin over its floor that it asks in auctions, if it has set one. */
+  readonly margin: BasisPoints | null;
   readonly accepts: "usdc" | "any";
   /** The private networks that it serves besides the open lanes: of those that it named, the ones its account is in. */
   readonly networks: readonly NetworkId[];

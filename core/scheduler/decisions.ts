@@ -1,7 +1,9 @@
 /** What a pool is told and what it decides. */
 
+import type { Won } from "../auction/market.ts";
 import type { Refusal } from "../errors.ts";
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { Lane } from "../lanes.ts";
 import type { Terms } from "../pricing.ts";
 import type { Effect } from "../routing/ending.ts";
 import type { SpeedSample } from "../routing/speed.ts";
@@ -15,6 +17,8 @@ export interface RunningLease {
   readonly fence: number;
   readonly daemon: DaemonId;
   readonly account: AccountId;
+  /** Null on an own device. */
+  readonly lane: Lane | null;
   /** The race that it runs in; null while it runs alone. */
   readonly race: number | null;
 }
@@ -30,6 +34,8 @@ export interface Dispatch {
   readonly daemon: Daemon;
   readonly lease: Lease;
   readonly terms: Terms;
+  /** How it was decided, where its price is an ask. */
+  readonly auction: Won | null;
 }
 
 export interface Rejection {

@@ -20,6 +20,8 @@ export interface Flow {
 
 export interface Queued {
   readonly job: JobId;
+  /** Whose it is; its flow may be one that several accounts share. */
+  readonly account: string;
   readonly flow: Flow;
   readonly reserved: boolean;
 }
@@ -170,6 +172,12 @@ export class FairQueue<Job extends Queued> {
   *groups(): Generator<{ readonly sample: Job; readonly jobs: () => Generator<Job> }> {
     yield* this.#reserved.groups();
     for (const { queue } of this.#lanes.values()) yield* queue.groups();
+  }
+
+  /** Whether an account has jobs that wait, whatever flow they are in. */
+  hasJobsOf(account: string): boolean {
+    for (const job of this.jobs()) if (job.account === account) return true;
+    return false;
   }
 
   /** All that wait, in the order in which they came. */

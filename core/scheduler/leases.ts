@@ -1,7 +1,9 @@
 /** The leases of a pool, with the times at which somebody has to look after them. */
 
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
+import type { Lane } from "../lanes.ts";
 import { LIMITS } from "../limits.ts";
+import type { Parameters } from "../parameters.ts";
 import { Agenda } from "./agenda.ts";
 import type { Flow } from "./fair-queue.ts";
 
@@ -12,6 +14,8 @@ export interface Lease {
   readonly daemon: DaemonId;
   /** Whose job it is. */
   readonly account: AccountId;
+  /** Null on an own device. */
+  readonly lane: Lane | null;
   /** Where it was charged; null for a lease that was adopted from a relay, and for one on an own device. */
   readonly flow: Flow | null;
   readonly units: number;
@@ -25,9 +29,18 @@ export interface Lease {
   taken: boolean;
 }
 
+type Adopted = Pick<Lease, "job" | "fence" | "daemon" | "account" | "lane" | "race">;
+
+/** The lease of a job that a relay runs, as after a restart: where it was charged is not known any more. */
+export function adoptedLease(running: Adopted, now: number, { firstTokenSlaMs }: Parameters): Lease {
+  const expiresAt = now + firstTokenSlaMs * 2;
+  return { ...running, flow: null, units: 0, reserved: false, leaseUntil: now, expiresAt, taken: true };
+}
+
 /** A job has one lease, or two while daemons race for it (docs/decisions/0059). */
 export class Leases {
   readonly #leases = new Map<JobId, readonly Lease[]>();
+  readonly #inLane = new Map<Lane | null, number>();
   readonly #untaken = new Agenda<Lease>((lease) => !lease.taken && this.#stands(lease));
   /** No hold of a lease that runs is over before this. */
   #expiresFrom = Number.POSITIVE_INFINITY;
@@ -41,7 +54,17 @@ export class Leases {
     return this.at(job).find((lease) => lease.fence === fence);
   }
 
+  /** How many leases there are of jobs of a lane. */
+  countIn(lane: Lane): number {
+    return this.#inLane.get(lane) ?? 0;
+  }
+
+  #count(lane: Lane | null, more: number): void {
+    this.#inLane.set(lane, (this.#inLane.get(lane) ?? 0) + more);
+  }
+
   add(lease: Lease): void {
+    this.#count(lease.lane, 1);
     this.#leases.set(lease.job, [...this.at(lease.job), lease]);
     if (lease.taken) this.#expiresFrom = Math.min(this.#expiresFrom, lease.expiresAt);
     else this.#untaken.add(lease, lease.leaseUntil);
@@ -59,6 +82,7 @@ export class Leases {
   }
 
   remove(lease: Lease): void {
+    this.#count(lease.lane, -1);
     const others = this.at(lease.job).filter((other) => other !== lease);
     if (others.length > 0) this.#leases.set(lease.job, others);
     else this.#leases.delete(lease.job);

@@ -24,6 +24,7 @@ export function needsOf(job: QueuedJob, { contexts, provides }: Vocabulary): str
     account,
     rate,
     maxRate,
+    maxPrice,
     unbacked,
     allotment,
     quantizations,
@@ -33,7 +34,7 @@ export function needsOf(job: QueuedJob, { contexts, provides }: Vocabulary): str
     features,
   } = job;
   const context = contexts.findIndex((most) => most >= job.context);
-  const text = `${flow.lane} ${network} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)}`;
+  const text = `${flow.lane} ${network} ${context} ${unbacked} ${rateText(rate)} ${rateText(maxRate)} ${maxPrice}`;
   const capped = allotment !== null && allotment.paid.length > 0;
   const narrow =
     capped ||

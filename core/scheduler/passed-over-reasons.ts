@@ -58,5 +58,9 @@ export const PASSED_OVER_REASONS = {
   },
   slower: { title: "A faster daemon was chosen.", fix: "Serve fewer jobs at once, or a smaller context." },
   not_own: { title: "The jobs were for their account's own daemons.", fix: "Nothing is to be done: they pay nobody." },
+  ask: {
+    title: "Another daemon asked less, or the jobs paid less than it asks.",
+    fix: "GET /api/v1/market tells what is asked: lower its margin, or serve with less power or faster.",
+  },
   not_drawn: { title: "One like it was drawn.", fix: "Nothing is to be done: the next one may be its own." },
 } as const satisfies Record<PassedOverFor, Reason>;

@@ -9,14 +9,15 @@ import { electricityFloor, priceAtRate, type Tokens } from "../pricing.ts";
 import type { BasisPoints, NanoUsd } from "../units.ts";
 import { type Obstacle, obstacle, payeesAtCap } from "./choose.ts";
 import { type Daemon, roomOf } from "./daemon.ts";
+import { isAuctioned } from "./public-lane.ts";
 import type { WaitingJob } from "./waiting-job.ts";
 
 /**
  * Beside what keeps a daemon from a job whatever its load: `full`, no free slot; `payee_cap`, its account has had its part
  * of the allotment that pays; `not_loaded`, one with the model in memory was chosen; `score` and `slower`, one that has shown
- * itself more reliable, or faster; `not_drawn`, one like it.
+ * itself more reliable, or faster; `not_drawn`, one like it. In auctions `ask`: another one asked less, or the job paid less.
  */
-export type PassedOverFor = Obstacle | "full" | "payee_cap" | "not_loaded" | "score" | "slower" | "not_drawn";
+export type PassedOverFor = Obstacle | "full" | "payee_cap" | "not_loaded" | "score" | "slower" | "not_drawn" | "ask";
 
 /** What differs by less than this is alike: draws among such daemons are chance. */
 const ALIKE = 0.9;
@@ -111,6 +112,7 @@ function reasonOf(daemon: Daemon, job: WaitingJob, chosen: Daemon | null, capped
   if (unable !== null) return unable;
   if (roomOf(daemon) === 0) return "full";
   if (capped.has(daemon.provider)) return "payee_cap";
+  if (job.flow !== null && isAuctioned(job)) return "ask";
   if (chosen === null) return "not_drawn";
   if (chosen.loaded && !daemon.loaded) return "not_loaded";
   if (daemon.standing.quality < ALIKE * chosen.standing.quality) return "score";

@@ -3,6 +3,7 @@
  * fences and randomness are arguments, nothing is awaited, so that the object, tests and a simulator run the same decisions.
  */
 
+import type { PublicMarket } from "../auction/market.ts";
 import type { Refusal } from "../errors.ts";
 import type { AccountId, DaemonId, JobId } from "../ids.ts";
 import { LANE_TABLE, type Lane } from "../lanes.ts";
@@ -14,19 +15,22 @@ import type { ProbeResult } from "../routing/quarantine.ts";
 import { isLike } from "../routing/speed.ts";
 import type { Standings } from "../routing/standings.ts";
 import type { BasisPoints } from "../units.ts";
-import { anyoneCould, unmetAtOnce } from "./admission.ts";
-import { type Choosing, chooseDaemon, couldServe } from "./choose.ts";
+import { unmetAtOnce } from "./admission.ts";
+import { couldServe } from "./choose.ts";
 import type { Daemon, DaemonOffer } from "./daemon.ts";
 import type { Dispatch, Rejection, RunningLease, Shown } from "./decisions.ts";
 import { Departures } from "./departures.ts";
 import { FairQueue, type Flow } from "./fair-queue.ts";
-import { type Lease, Leases } from "./leases.ts";
+import { adoptedLease, type Lease, Leases } from "./leases.ts";
+import { type Match, Matching } from "./matching.ts";
 import { haveSame, needsOf, type Vocabulary } from "./needs.ts";
 import { Outlook } from "./outlook.ts";
 import { OwnQueue } from "./own-queue.ts";
 import { PassedOver } from "./passed-over.ts";
+import { isAuctioned, PublicLane } from "./public-lane.ts";
 import { doubtAll, dueRefusals } from "./refusals.ts";
 import { ReservedSlots } from "./reserved-slots.ts";
+import { type LaneFigures, Served } from "./served.ts";
 import type { Fairness } from "./snapshot.ts";
 import { Supply } from "./supply.ts";
 import { WaitTimes } from "./wait-times.ts";
@@ -42,8 +46,10 @@ export class Pool {
   readonly passedOver: PassedOver;
   readonly #parameters: Parameters;
   readonly #standings: Standings;
-  readonly #random: Random;
   readonly #queue: FairQueue<QueuedJob>;
+  readonly #public: PublicLane;
+  readonly #matching: Matching;
+  readonly #served = new Served();
   readonly #own = new OwnQueue();
   readonly #supply = new Supply();
   readonly #leases = new Leases();
@@ -56,16 +62,18 @@ export class Pool {
   /** Whether daemons have come, gone or changed since it was looked whether every job has one that could serve it. */
   #supplyChanged = false;
 
-  constructor(parameters: Parameters, standings: Standings, random: Random) {
+  constructor(parameters: Parameters, standings: Standings, random: Random, market: PublicMarket) {
     this.#parameters = parameters;
     this.#standings = standings;
-    this.#random = random;
     this.passedOver = new PassedOver(parameters.allotmentPayeeShareBasisPoints as BasisPoints);
     this.#queue = new FairQueue(parameters, {
       needsOf: (job) => needsOf(job, this.#vocabulary),
       unitsOf: (job) => this.#units(job.estimate),
     });
     this.outlook = new Outlook(this.#queue, this.#supply);
+    this.#public = new PublicLane(market, this.#queue, this.#leases);
+    const { passedOver } = this;
+    this.#matching = new Matching(parameters, random, this.#supply, { publicLane: this.#public, passedOver });
   }
 
   get waiting(): number {
@@ -92,8 +100,9 @@ export class Pool {
     const running = new Set(this.leasesOf(offer.daemon).map((lease) => lease.job));
     this.#standings.meet(offer.daemon, offer.provider);
     const floor = this.#standings.floor(offer.daemon, offer);
+    const standing = this.#standings.standing(offer.daemon, offer);
     const provided = this.#supply.provides(offer.provider);
-    this.#supply.put({ ...offer, floor }, this.#standings.standing(offer.daemon, offer), running, now);
+    this.#public.offered(this.#supply.put({ ...offer, floor }, standing, running, now));
     this.#departures.came(offer.daemon, now);
     this.#changed(provided ? null : offer.provider);
   }
@@ -107,6 +116,7 @@ export class Pool {
     if (gone?.relay !== relay) return;
     this.#supply.remove(daemon);
     this.#departures.left(gone, now);
+    this.#public.left(daemon, now);
     this.#changed(this.#supply.provides(gone.provider) ? null : gone.provider);
   }
 
@@ -120,12 +130,7 @@ export class Pool {
     const contexts = this.#supply.contexts();
     const isSame = haveSame(contexts, this.#vocabulary.contexts);
     if (!isSame) this.#vocabulary = { ...this.#vocabulary, contexts };
-    if (!isSame || (account !== null && this.#asks(account))) this.#queue.regroup();
-  }
-
-  #asks(account: AccountId): boolean {
-    for (const job of this.#queue.jobs()) if (job.account === account) return true;
-    return false;
+    if (!isSame || (account !== null && this.#queue.hasJobsOf(account))) this.#queue.regroup();
   }
 
   leasesOf(daemon: DaemonId): Lease[] {
@@ -135,14 +140,11 @@ export class Pool {
   /** Puts a job in the queue, or refuses it at once: when nobody could serve it, and when there is no room for it. */
   enqueue(asked: WaitingJob): Refusal | null {
     this.withdraw(asked.job, asked.enqueuedAt);
-    // Whoever could serve it is found soon; all are asked only where nobody could.
-    const unmet = anyoneCould(this.daemons.values(), asked)
-      ? null
-      : unmetAtOnce([...this.daemons.values()], this.#departures, asked);
+    const unmet = unmetAtOnce(this.daemons, this.#departures, asked);
     if (asked.flow === null) return unmet ?? this.#putOwn(asked);
     const job = { ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) };
     if (unmet !== null) this.passedOver.sample(this.daemons.values(), job, null, job.enqueuedAt);
-    const refusal = unmet ?? this.outlook.crowd(job);
+    const refusal = unmet ?? (isAuctioned(job) ? this.#public.refusal(job) : null) ?? this.outlook.crowd(job);
     if (refusal === null) this.#put(job);
     return refusal;
   }
@@ -182,14 +184,9 @@ export class Pool {
   /** Gives free slots to waiting jobs in fair order until one of both runs out. A job that nobody free can serve is passed over. */
   dispatch(now: number, nextFence: () => number): Dispatch[] {
     const dispatches = this.#own.size === 0 ? [] : this.#dispatchOwn(now, nextFence);
-    const { free, daemons } = this.#supply;
-    const choosing = this.#choosing();
-    while (free.length > 0) {
-      const next = this.#queue.next((job) => {
-        const chosen = chooseDaemon(free, daemons.values(), job, choosing);
-        this.passedOver.sample(daemons.values(), job, chosen, now);
-        return chosen;
-      });
+    this.#public.unblockCheaper();
+    while (this.#supply.free.length > 0) {
+      const next = this.#queue.next((job) => this.#matching.next(job, now));
       if (next === null) break;
       dispatches.push(this.#grant(next.job, next.match, now, nextFence()));
     }
@@ -202,21 +199,11 @@ export class Pool {
     const dispatches: Dispatch[] = [];
     for (const account of new Set(this.#supply.free.map(({ provider }) => provider))) {
       for (const job of this.#own.of(account)) {
-        const daemon = this.#ownDaemon(job);
-        if (daemon !== null) dispatches.push(this.#grant(job, daemon, now, nextFence()));
+        const match = this.#matching.own(job);
+        if (match !== null) dispatches.push(this.#grant(job, match, now, nextFence()));
       }
     }
     return dispatches;
-  }
-
-  /** What a daemon is chosen by, beside its job. */
-  #choosing(): Choosing {
-    return { parameters: this.#parameters, medianSpeed: this.#supply.medianSpeed, random: this.#random };
-  }
-
-  #ownDaemon(job: OwnJob): Daemon | null {
-    const free = this.#supply.free.filter(({ provider }) => provider === job.account);
-    return chooseDaemon(free, [], job, this.#choosing());
   }
 
   /**
@@ -226,25 +213,23 @@ export class Pool {
   beside(job: WaitingJob, race: number, now: number, nextFence: () => number): Dispatch | null {
     const [first, second] = this.#leases.at(job.job);
     if (first === undefined || second !== undefined) return null;
-    const { free, daemons } = this.#supply;
-    const daemon =
-      job.flow === null ? this.#ownDaemon(job) : chooseDaemon(free, daemons.values(), job, this.#choosing());
-    if (daemon === null) return null;
+    const match = this.#matching.beside(job, now);
+    if (match === null) return null;
     first.race = race;
     const { reserved } = first;
     if (reserved && job.flow !== null) this.#reserved.take(job.flow);
-    return this.#lease({ ...job, reserved }, daemon, now, nextFence(), race);
+    return this.#lease({ ...job, reserved }, match, now, nextFence(), race);
   }
 
-  #grant(job: WaitingJob, daemon: Daemon, now: number, fence: number): Dispatch {
+  #grant(job: WaitingJob, match: Match, now: number, fence: number): Dispatch {
     this.#take(job.job);
     // An own device's job, and a second daemon beside the first, leave the queue as long as it is.
     if (job.flow !== null) this.outlook.dispatched(this.#units(job.estimate), now);
     for (const lease of this.#leases.at(job.job)) this.#endLease(lease, null, now);
-    return this.#lease(job, daemon, now, fence, null);
+    return this.#lease(job, match, now, fence, null);
   }
 
-  #lease(job: WaitingJob, daemon: Daemon, now: number, fence: number, race: number | null): Dispatch {
+  #lease(job: WaitingJob, { daemon, auction }: Match, now: number, fence: number, race: number | null): Dispatch {
     this.#firstFence = Math.min(this.#firstFence, fence);
     const units = this.#units(job.estimate);
     if (job.flow !== null && !job.reserved) this.#queue.charge(job.flow, units);
@@ -253,6 +238,7 @@ export class Pool {
       fence,
       daemon: daemon.daemon,
       account: job.account,
+      lane: job.flow?.lane ?? null,
       flow: job.flow,
       units,
       reserved: job.reserved,
@@ -263,14 +249,15 @@ export class Pool {
     };
     this.#leases.add(lease);
     this.#supply.took(daemon, job.job);
+    this.#public.moved(daemon);
     // Where the price is fixed, a daemon whose floor is above it was not asked.
     const isEffective = job.flow !== null && LANE_TABLE[job.flow.lane].price === "effective";
     const floor = isEffective ? daemon.floor : null;
-    return { job, daemon, lease, terms: { rate: job.rate, floor } };
+    return { job, daemon, lease, terms: auction?.terms ?? { rate: job.rate, floor }, auction };
   }
 
   /** A relay says that a job runs. Adopts leases that this pool does not know, as after a restart. */
-  running({ job, fence, daemon, account, race }: RunningLease, now: number): void {
+  running({ job, fence, daemon, account, lane, race }: RunningLease, now: number): void {
     const lease = this.#leases.get(job, fence);
     if (lease !== undefined) return this.#leases.take(lease);
     if (race === null && this.#leases.at(job).length > 0) return;
@@ -279,20 +266,8 @@ export class Pool {
     const known = this.daemons.get(daemon);
     if (known === undefined) return;
     this.#supply.took(known, job);
-    const expiresAt = now + this.#parameters.firstTokenSlaMs * 2;
-    this.#leases.add({
-      job,
-      fence,
-      daemon,
-      account,
-      flow: null,
-      units: 0,
-      reserved: false,
-      leaseUntil: now,
-      expiresAt,
-      race,
-      taken: true,
-    });
+    this.#public.moved(known);
+    this.#leases.add(adoptedLease({ job, fence, daemon, account, lane, race }, now, this.#parameters));
   }
 
   /**
@@ -326,7 +301,10 @@ export class Pool {
     const isOther = !isLike(floor, daemon.floor);
     if (isOther) daemon.floor = floor;
     // Who waits may have nobody any more, or somebody again.
-    if (isOther || standing.quarantined !== before.quarantined) this.#changed(null);
+    if (isOther || standing.quarantined !== before.quarantined) {
+      this.#public.offered(daemon);
+      this.#changed(null);
+    } else this.#public.moved(daemon);
     if (standing.newcomer === before.newcomer) return;
     for (const other of this.daemons.values()) {
       if (other.provider === daemon.provider && other.standing.newcomer !== standing.newcomer)
@@ -336,20 +314,25 @@ export class Pool {
 
   #endLease(lease: Lease, tokens: Tokens | null, now: number): void {
     this.#leases.remove(lease);
-    const { job, flow, reserved, units } = lease;
+    const { job, flow, reserved, units, lane } = lease;
+    if (tokens !== null && lane !== null) this.#served.add(lane, this.#units(tokens), now);
     if (flow !== null && reserved) this.#freeReserved(flow, now);
     else if (flow !== null) {
       const used = tokens === null ? 0 : this.#units(tokens);
       this.#queue.correct(flow, used - units);
     }
-    const freed = this.#supply.ended(lease.daemon, job, now);
-    if (freed !== null) this.#queue.unblock((waiting) => couldServe(freed, waiting));
+    this.#freed(this.#supply.ended(lease.daemon, job, now));
+  }
+
+  #freed(daemon: Daemon | null): void {
+    if (daemon === null) return;
+    this.#public.moved(daemon);
+    this.#queue.unblock((waiting) => couldServe(daemon, waiting));
   }
 
   /** A relay says how many jobs a daemon has for other pools, which it has no slots for here. */
   elsewhere(daemon: DaemonId, jobs: number): void {
-    const changed = this.#supply.serves(daemon, jobs);
-    if (changed !== null) this.#queue.unblock((waiting) => couldServe(changed, waiting));
+    this.#freed(this.#supply.serves(daemon, jobs));
   }
 
   /** The leases of a job: none, one, or two while daemons race for it. */
@@ -374,12 +357,12 @@ export class Pool {
     this.#supplyChanged = false;
     const rejections = dueRefusals(waiting, this.daemons, now);
     for (const { job } of rejections) this.withdraw(job.job, now);
-    return rejections;
+    return [...rejections, ...this.#public.takeTooDear(now, ({ job }) => this.withdraw(job, now))];
   }
 
   /** When something has to be looked at: a job to refuse, a lease that nobody took up. Null while there is no such thing. */
   nextDue(now: number): number | null {
-    const due = Math.min(this.#times.nextDue, this.#leases.nextDue(now));
+    const due = Math.min(this.#times.nextDue, this.#leases.nextDue(now), this.#public.nextDue(now));
     return Number.isFinite(due) ? due : null;
   }
 
@@ -388,6 +371,16 @@ export class Pool {
     const own = this.#own.position(id);
     const ahead = this.#queue.ahead(id);
     return own ?? (ahead === null ? null : ahead.jobs + 1);
+  }
+
+  /** What the public lane asks now. */
+  get prices(): ReturnType<PublicLane["prices"]> {
+    return this.#public.prices();
+  }
+
+  /** What each lane waits for, runs, and was served of late. */
+  lanes(now: number): LaneFigures[] {
+    return this.#served.figures(this.#queue, this.#leases, now);
   }
 
   /** The fairness counters, for the next life of the pool. */

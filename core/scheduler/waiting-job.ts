@@ -29,6 +29,8 @@ interface Asked {
   /** The catalog's rate, and the highest that it may be served at. */
   readonly rate: Rate;
   readonly maxRate: Rate;
+  /** The most that the request itself names, in nanoUSD for 1,000 completion tokens; null where it names nothing. */
+  readonly maxPrice: NanoUsd | null;
   /** Today's allotment where one pays, and what payees have earned of it who are at their cap or near it. */
   readonly allotment: { readonly granted: NanoUsd; readonly paid: readonly (readonly [string, NanoUsd])[] } | null;
   readonly estimate: Tokens;

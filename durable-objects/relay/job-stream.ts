@@ -100,8 +100,8 @@ export class JobStream {
 
   /** The lease that it runs under, as its pool knows it. */
   get lease(): RunningJob {
-    const { job, account, grant } = this.job;
-    return { job, fence: grant.fence, daemon: grant.daemon, account, race: this.#contest.race };
+    const { job, account, grant, lane } = this.job;
+    return { job, fence: grant.fence, daemon: grant.daemon, account, lane, race: this.#contest.race };
   }
 
   get isSettling(): boolean {

@@ -3,15 +3,18 @@
  * reported as sent only when the queue has it. What a relay loses here its daemons bring back with their claims.
  */
 
+import type { AuctionRecord } from "../../core/auction/record.ts";
 import type { DaemonId, JobId } from "../../core/ids.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { SignedReceipt } from "../../protocol/receipt.ts";
 import { emitError } from "../shared/events.ts";
-import { packReceipts } from "../shared/receipt-queue.ts";
+import { packReceipts, recordBytes } from "../shared/receipt-queue.ts";
 
 /** A receipt with what its daemon will be told of it. */
 export interface Outgoing {
   readonly receipt: SignedReceipt;
+  /** How it was decided who serves the job, to be published beside it. */
+  readonly auction: AuctionRecord | null;
   readonly daemon: DaemonId;
   readonly job: JobId;
   readonly seq: number;
@@ -37,7 +40,7 @@ export class Outbox {
     // Nothing is lost with what is left out: its daemon keeps the claim, and its account's alarm sends it again.
     if (this.#waiting.length >= LIMITS.outboxReceipts) return;
     this.#waiting.push(outgoing);
-    this.#bytes += outgoing.receipt.body.length + outgoing.receipt.signature.length;
+    this.#bytes += outgoing.receipt.body.length + outgoing.receipt.signature.length + recordBytes(outgoing.auction);
     if (this.#bytes >= LIMITS.queueMessageBytes / 2) void this.#flush();
     else this.#arm(LIMITS.queueFlushMs);
   }
@@ -54,7 +57,9 @@ export class Outbox {
     this.#bytes = 0;
     if (batch.length === 0) return;
     try {
-      for (const message of packReceipts(batch.map(({ receipt }) => receipt))) {
+      const records = new Map(batch.flatMap(({ receipt, auction }) => (auction === null ? [] : [[receipt, auction]])));
+      const receipts = batch.map(({ receipt }) => receipt);
+      for (const message of packReceipts(receipts, records)) {
         await this.#queue.send(message, { contentType: "json" });
       }
     } catch (error) {

@@ -108,6 +108,7 @@ function probeJob(
       fence,
       terms: { rate: { completion: 0, prompt: 0, per: 1 }, floor: null },
       auction: { asks: 0, winning_ask: null, second_ask: null },
+      record: null,
       dispatchedAt: now,
       leaseUntil: now + LIMITS.leaseMs,
     },

@@ -1,5 +1,6 @@
 /** Posted receipts on their way: signed, queued, and acknowledged to their daemons only once the queue has them. */
 
+import type { AuctionRecord } from "../../core/auction/record.ts";
 import type { DaemonId } from "../../core/ids.ts";
 import type { ReceiptBody } from "../../core/receipt/body.ts";
 import type { RelayMessage } from "../../protocol/daemon/messages.ts";
@@ -20,8 +21,12 @@ export class Publishing {
     this.#outbox = new Outbox(env.RECEIPTS, (sent) => this.#settled(sent));
   }
 
-  async publish(text: string, { job, seq, outcome, daemon }: ReceiptBody): Promise<void> {
-    this.#outbox.add({ receipt: await signReceipt(this.#env, text), daemon, job, seq, outcome });
+  async publish(
+    text: string,
+    { job, seq, outcome, daemon }: ReceiptBody,
+    auction: AuctionRecord | null,
+  ): Promise<void> {
+    this.#outbox.add({ receipt: await signReceipt(this.#env, text), auction, daemon, job, seq, outcome });
   }
 
   /** Tells each daemon in one message which of its claims are settled. */

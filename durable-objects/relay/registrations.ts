@@ -1,11 +1,18 @@
 /** A daemon's offer as its pools see it (economics.md §2: what it declares, within the caps of its tier). */
 
 import type { DaemonId } from "../../core/ids.ts";
+import { WHOLE } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
+import { type BasisPoints, basisPoints } from "../../core/units.ts";
 import { floorOf } from "../../protocol/daemon/floor.ts";
 import type { Offer } from "../../protocol/daemon/messages.ts";
 import type { Registration } from "../../protocol/internal/pool.ts";
 import type { Session } from "./session.ts";
+
+/** The margin that a provider asks over its floor, where it names one. */
+function marginOf({ prices }: Offer): BasisPoints | null {
+  return prices?.margin === undefined ? null : basisPoints(Math.round(prices.margin * WHOLE));
+}
 
 /** The registrations that a session's offer makes, one for each model that the catalog has. */
 export function registrationsOf(
@@ -31,6 +38,7 @@ export function registrationsOf(
         features: model.features,
         tokensPerSecond: model.tokens_per_second,
         floor: floorOf(offer, model, parameters),
+        margin: marginOf(offer),
         accepts: offer.accepts,
         networks,
         loaded: model.loaded,

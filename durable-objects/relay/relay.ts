@@ -174,7 +174,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
       win: (race) => this.#win(job, race),
       acknowledge: async (receipt) => {
         if (receipt === null) send(socket, { type: "settled", job: job.job, receipt: null });
-        else await this.#receipts.publish(receipt.text, receipt.body);
+        else await this.#receipts.publish(receipt.text, receipt.body, job.grant.record);
       },
       report: (report) => this.#reports.add(job.model, report, report.type === "ended" && this.#isFull(job)),
     };
@@ -310,7 +310,7 @@ export class Relay extends DurableObject<Env> implements RelayRpc {
     // A stream that has ended without its claim: only the ticket tells whose it was.
     if (ticket === undefined) return send(socket, { type: "resend", job });
     const result = await this.#answerLate(session, { job, ticket });
-    if (result.type === "posted") await this.#receipts.publish(result.text, result.body);
+    if (result.type === "posted") await this.#receipts.publish(result.text, result.body, null);
     else send(socket, { type: "refused", job: done.job, reason: result.reason });
   }
 

@@ -11,7 +11,7 @@ import type { AcquireRequest, AcquireResponse, Slot } from "../../protocol/inter
 const UNPAID = "unpaid";
 
 export function waitingJob(request: AcquireRequest, now: number): WaitingJob {
-  const { job, account, network, rate, maxRate, estimate, unbacked, allotment, needs, excluded } = request;
+  const { job, account, network, rate, maxRate, maxPrice, estimate, unbacked, allotment, needs, excluded } = request;
   const { waitUntil, holdExpiresAt } = request;
   return {
     job,
@@ -22,6 +22,7 @@ export function waitingJob(request: AcquireRequest, now: number): WaitingJob {
     slotSince: request.queuedAt,
     rate,
     maxRate,
+    maxPrice,
     estimate,
     unbacked,
     allotment,
@@ -50,7 +51,8 @@ export function slotOf({ reserved, slotSince, only, ignore }: WaitingJob): Slot 
   return isMeasured && slotSince !== undefined ? { slotSince } : {};
 }
 
-export function grantOf({ job, daemon, lease, terms }: Dispatch, now: number): AcquireResponse {
+/** `pool` is the pool's name. */
+export function grantOf({ job, daemon, lease, terms, auction }: Dispatch, pool: string, now: number): AcquireResponse {
   return {
     type: "granted",
     grant: {
@@ -60,7 +62,12 @@ export function grantOf({ job, daemon, lease, terms }: Dispatch, now: number): A
       quantization: daemon.quantization,
       fence: lease.fence,
       terms,
-      auction: { asks: 0, winning_ask: null, second_ask: null },
+      auction: {
+        asks: auction?.asks ?? 0,
+        winning_ask: auction?.winningAsk ?? null,
+        second_ask: auction?.secondAsk ?? null,
+      },
+      record: auction?.record(pool) ?? null,
       dispatchedAt: now,
       ...slotOf(job),
       leaseUntil: lease.leaseUntil,

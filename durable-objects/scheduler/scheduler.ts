@@ -1,4 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
+import { Draws, drawSecret } from "../../core/auction/draw.ts";
+import { PublicMarket } from "../../core/auction/market.ts";
 import { type Refusal, refuse } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Parameters } from "../../core/parameters.ts";
@@ -14,6 +16,7 @@ import type {
   DaemonStanding,
   JobReport,
   PoolJob,
+  PoolMarket,
   Registration,
   SchedulerRpc,
   Supply,
@@ -23,7 +26,7 @@ import { holderOf } from "../shared/holder.ts";
 import { migrate } from "../shared/migrations.ts";
 import { relayStub } from "../shared/places.ts";
 import { retrying } from "../shared/retry.ts";
-import { parametersOf } from "../shared/settings.ts";
+import { edgeKeyOf, parametersOf } from "../shared/settings.ts";
 import { grantOf, refusedWith, slotOf, waitingJob } from "./acquiring.ts";
 import { Probing } from "./probing.ts";
 import { Races } from "./races.ts";
@@ -72,7 +75,9 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     this.#parameters = parametersOf(env);
     this.#scores = new ScoreBook(ctx.storage.sql, Date.now());
     this.#standings = new Standings(this.#parameters, this.#scores.all(), Math.random);
-    this.#pool = new Pool(this.#parameters, this.#standings, Math.random);
+    const root = edgeKeyOf(env);
+    const market = new PublicMarket(this.#parameters, (day) => new Draws(drawSecret(root, day), day));
+    this.#pool = new Pool(this.#parameters, this.#standings, Math.random, market);
     this.#probing = new Probing({
       ctx,
       pool: this.#pool,
@@ -123,7 +128,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
       ? null
       : this.#pool.beside(job, race, now, () => this.#registry.nextFence());
     this.#pump();
-    return dispatch === null ? refusedWith(refuse("no_provider")) : grantOf(dispatch, now);
+    return dispatch === null ? refusedWith(refuse("no_provider")) : grantOf(dispatch, this.ctx.id.name ?? "", now);
   }
 
   /** The caller of a waiting job went away: the job leaves the queue, and its hold is released. */
@@ -194,14 +199,23 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
     const daemons = [...this.#pool.daemons.values()].filter(
       (daemon) => !daemon.draining && !daemon.standing.quarantined,
     );
+    const { lowest, least } = this.#pool.prices;
     return {
       daemons: daemons.length,
       slots: total(daemons, (daemon) => daemon.slots),
       free: total(daemons, roomOf),
       waiting: this.#pool.waiting,
       tokensPerSecond: total(daemons, (daemon) => daemon.slots * daemon.tokensPerSecond),
+      lowestAsk: lowest,
+      leastAsk: least,
       features: [...new Set(daemons.flatMap((daemon) => daemon.features))].toSorted(),
     };
+  }
+
+  async market(): Promise<PoolMarket> {
+    const { daemons, slots, free } = await this.supply();
+    const { demand, load: _, ...asks } = this.#pool.prices;
+    return { daemons, slots, free, lanes: this.#pool.lanes(Date.now()), asks, demand };
   }
 
   async job(job: JobId): Promise<PoolJob> {
@@ -273,7 +287,7 @@ export class Scheduler extends DurableObject<Env> implements SchedulerRpc {
   #pump(): void {
     const now = Date.now();
     const granted = this.#pool.dispatch(now, () => this.#registry.nextFence());
-    for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, now));
+    for (const dispatch of granted) this.#answer(dispatch.job.job, grantOf(dispatch, this.ctx.id.name ?? "", now));
     for (const { job, refusal } of this.#pool.rejections(now)) this.#refuse(job, refusal, now, slotOf(job));
     for (const lease of this.#pool.lapsed(now)) this.ctx.waitUntil(this.#lapse(lease));
     // Shares matter where somebody waits; a pool that nobody waits in writes nothing.

@@ -1,5 +1,6 @@
 /** Signs receipts and hands them to the queue, packed (architecture.md, step 6). */
 
+import type { AuctionRecord } from "../../core/auction/record.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { receiptBytes } from "../../core/receipt/body.ts";
 import { utf8ToBytes } from "../../core/receipt/canonical.ts";
@@ -13,9 +14,21 @@ export async function signReceipt(env: { readonly NETWORK_SEED: string }, body: 
   return { body, key: key.publicKey, signature: await key.sign(receiptBytes(body)) };
 }
 
-/** Divides receipts into messages that the queue takes, in order. */
-export function packReceipts(receipts: readonly SignedReceipt[]): ReceiptsMessage[] {
-  return pack(receipts, mostBytes).map((packed) => ({ v: 1, receipts: packed }));
+/** Divides receipts into messages that the queue takes, in order, each with the records of its receipts' auctions. */
+export function packReceipts(
+  receipts: readonly SignedReceipt[],
+  records: ReadonlyMap<SignedReceipt, AuctionRecord> = new Map(),
+): ReceiptsMessage[] {
+  const bytesOf = (receipt: SignedReceipt): number => mostBytes(receipt) + recordBytes(records.get(receipt));
+  return pack(receipts, bytesOf).map((packed) => {
+    const auctions = packed.flatMap((receipt) => records.get(receipt) ?? []);
+    return { v: 1, receipts: packed, ...(auctions.length === 0 ? {} : { auctions }) };
+  });
+}
+
+/** A record is ASCII: numbers, ids and names. */
+export function recordBytes(record: AuctionRecord | null | undefined): number {
+  return record ? JSON.stringify(record).length + 1 : 0;
 }
 
 /** Divides entries of the journal in the same way. */

@@ -1,5 +1,6 @@
 /** One job on its way: gateway → scheduler → relay (architecture.md, One job). */
 
+import type { AuctionRecord } from "../../core/auction/record.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { AccountId, DaemonId, JobId, NetworkId, Pseudonym } from "../../core/ids.ts";
 import type { Lane } from "../../core/lanes.ts";
@@ -32,6 +33,8 @@ export interface AcquireRequest {
   /** The catalog's rate or the private network's, and the highest one that the job may be served at. */
   readonly rate: Rate;
   readonly maxRate: Rate;
+  /** The most that the request itself names, in nanoUSD for 1,000 completion tokens; null where it names nothing. */
+  readonly maxPrice: NanoUsd | null;
   /** Whether it runs in a slot that a package has reserved. */
   readonly reserved: boolean;
   readonly share: QueueShare;
@@ -75,6 +78,8 @@ export interface Grant extends Slot {
     readonly winning_ask: NanoUsd | null;
     readonly second_ask: NanoUsd | null;
   };
+  /** How it was decided, to be published with the receipt; null where no auction was held. */
+  readonly record: AuctionRecord | null;
   readonly dispatchedAt: number;
   /** The relay takes the lease up before this, or not at all. */
   readonly leaseUntil: number;

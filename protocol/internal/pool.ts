@@ -1,5 +1,6 @@
 /** What relays and a `Scheduler` object say to each other over RPC. One scheduler serves one pool: a region and a model. */
 
+import type { Prices } from "../../core/auction/market.ts";
 import type { AccountId, DaemonId, JobId } from "../../core/ids.ts";
 import type { Tokens } from "../../core/pricing.ts";
 import type { Effect } from "../../core/routing/ending.ts";
@@ -8,6 +9,8 @@ import type { SpeedSample } from "../../core/routing/speed.ts";
 import type { DaemonOffer } from "../../core/scheduler/daemon.ts";
 import type { Why } from "../../core/scheduler/passed-over.ts";
 import type { RunningLease } from "../../core/scheduler/pool.ts";
+import type { LaneFigures } from "../../core/scheduler/served.ts";
+import type { BasisPoints, NanoUsd } from "../../core/units.ts";
 import type { Notice, OfferedModel, Thermal } from "../daemon/messages.ts";
 
 /** A daemon as it is registered with one pool. */
@@ -44,8 +47,22 @@ export interface Supply {
   readonly waiting: number;
   /** Tokens per second of all slots together. */
   readonly tokensPerSecond: number;
+  /** The lowest ask of the public lane, and the lowest floor times the market's margin; nanoUSD for 1,000 completion tokens. */
+  readonly lowestAsk: NanoUsd | null;
+  readonly leastAsk: NanoUsd | null;
   /** Features that at least one daemon has. */
   readonly features: readonly string[];
+}
+
+/** What a pool shows of itself: queues, service of late and asks. */
+export interface PoolMarket {
+  readonly daemons: number;
+  readonly slots: number;
+  readonly free: number;
+  readonly lanes: readonly LaneFigures[];
+  readonly asks: Prices;
+  /** Null without slots. */
+  readonly demand: BasisPoints | null;
 }
 
 /** Where a job is in its pool. */
@@ -85,6 +102,7 @@ export interface SchedulerRpc {
   unregister(daemon: DaemonId, relay: string): Promise<void>;
   report(relay: string, reports: readonly JobReport[]): Promise<void>;
   supply(): Promise<Supply>;
+  market(): Promise<PoolMarket>;
   job(job: JobId): Promise<PoolJob>;
   /** Why a daemon was given no jobs of late, by decisions that were looked into. */
   why(daemon: DaemonId): Promise<Why>;

@@ -1,18 +1,24 @@
 /** Messages of the queues (architecture.md, step 7). Checked on arrival: a queue outlives the code that filled it. */
 
 import { z } from "zod";
+import type { AuctionRecord } from "../../core/auction/record.ts";
 import { accountId } from "../ids.ts";
 import { signedReceipt } from "../receipt.ts";
 
-/** Receipts on their way to the log, packed up to 110 KB. Each receipt is checked by itself, so `unknown` here. */
+/**
+ * Receipts on their way to the log, packed up to 110 KB, with the records of the auctions that some of them come from. Each
+ * is checked by itself, so `unknown` here.
+ */
 export const receiptsMessage = z.object({
   v: z.literal(1),
   receipts: z.array(z.unknown()).min(1),
+  auctions: z.array(z.unknown()).optional(),
 });
 
 export interface ReceiptsMessage {
   readonly v: 1;
   readonly receipts: readonly z.infer<typeof signedReceipt>[];
+  readonly auctions?: readonly AuctionRecord[];
 }
 
 /**

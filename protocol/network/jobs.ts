@@ -63,4 +63,9 @@ export const estimate = z.object({
   covered: z.boolean().meta({ description: "Whether the balance covers the hold." }),
   shortfall: credits.meta({ description: "What the balance lacks for it.", example: "0.000" }),
   per_1k: credits.meta({ description: "1,000 completion tokens at the catalog's rate.", example: "80.000" }),
+  lowest_ask: credits.nullable().meta({
+    description:
+      "In lanes where daemons ask: what 1,000 completion tokens cost at the lowest ask; null where nobody asks.",
+    example: "33.440",
+  }),
 });

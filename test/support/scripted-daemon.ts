@@ -40,14 +40,18 @@ export function daemonKey(number: number): DaemonKey {
 
 export const ALL_FEATURES = ["temperature", "top_p", "seed", "stop", "n", "logprobs", "top_logprobs", "tools"];
 
-/** An offer of one model; fields can be changed. */
-export function offerOf(model: string, changes: Partial<Offer["models"][number]> = {}, watts = 10): Offer {
+/**
+ * An offer of one model; fields can be changed. As it is, its power comes to half of what the test model costs, and its ask
+ * to just that: 80,000 nanoUSD for 1,000 completion tokens.
+ */
+export function offerOf(model: string, changes: Partial<Offer["models"][number]> = {}, watts = 1_000): Offer {
   return {
     type: "offer",
     engine: "scripted",
     hardware: { tier: "desktop", gpu: null, vram_mb: null, watts },
     usd_per_kwh: 0.12,
     accepts: "any",
+    prices: { margin: 2 },
     models: [
       {
         id: model,

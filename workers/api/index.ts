@@ -15,6 +15,7 @@ import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { ledger } from "./ledger.ts";
 import { liveBalance } from "./live-balance.ts";
+import { market } from "./market.ts";
 import { networkInvites } from "./network-invites.ts";
 import { networkMembers } from "./network-members.ts";
 import { networks } from "./networks.ts";
@@ -59,6 +60,7 @@ for (const noun of [
   status,
   invariants,
   epochs,
+  market,
   admin,
   adminDeposits,
   operatorMessages,

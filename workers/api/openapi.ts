@@ -37,6 +37,7 @@ const TAGS = [
   },
   { name: "Jobs", description: "Jobs that wait or run." },
   { name: "Receipts", description: "The network's signed record of each job." },
+  { name: "Market", description: "What is asked, what waits, and how auctions were decided." },
   { name: "Supply", description: "Daemons: the GPUs that serve." },
   {
     name: "Private networks",

@@ -101,7 +101,7 @@ function askedOf(
 ): Result<Record<string, unknown>> {
   const parsed = chatRequest.safeParse({ ...request, model: model.id });
   if (!parsed.success) return wrong(refuseIssues(parsed.error));
-  const prepared = prepareChat(parsed.data, model, parameters, null);
+  const prepared = prepareChat(parsed.data, model, parameters, null, null);
   if (!prepared.ok) return wrong(prepared.refusal);
   const { max_completion_tokens: cap } = parsed.data;
   const param = unknowable(parsed.data);

@@ -3,6 +3,7 @@
 import { emit, emitError } from "../../durable-objects/shared/events.ts";
 import { scanForDeposits } from "../deposits/watch.ts";
 import { closeDay } from "./close-day.ts";
+import { publishDraws } from "./publish-draws.ts";
 import { takeStakes } from "./take-stakes.ts";
 
 /** Takes every step that is due at a time (milliseconds since 1970). Never throws: the next poke tries again. */
@@ -11,6 +12,7 @@ export async function runDue(env: Env, now: number): Promise<void> {
   const clock = () => now + Date.now() - begun;
   await Promise.all([
     part("deposits", () => scanForDeposits(env, now)),
+    part("draws", () => publishDraws(env, now)),
     part("stakes", async () => {
       const taken = await takeStakes(env, clock);
       if (taken !== null) emit("stakes_taken", { ...taken });

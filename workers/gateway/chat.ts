@@ -25,6 +25,7 @@ import { onAccount, onSlice } from "../objects.ts";
 import { nearestRegion, placeOf } from "../regions.ts";
 import { paymentRequired } from "../x402/offer.ts";
 import { payWithCall } from "../x402/pay.ts";
+import { leastAsk } from "./asks.ts";
 import { findModel } from "./catalog.ts";
 import { dispatchedHeaders, heldHeaders, quotaHeaders, refreshAt } from "./headers.ts";
 import { holdRequest } from "./hold-request.ts";
@@ -55,7 +56,8 @@ export async function chatCompletions(c: Context<HttpEnv>): Promise<Response> {
   const wanted = payment === undefined ? request.value : { ...request.value, allow_paid: true };
   const { account } = key.value;
   const member = await memberNetwork(c.env, request.value.network, account, asked);
-  const prepared = prepareChat(wanted, model, config.parameters, member);
+  const least = await leastAsk(c.env, c.executionCtx, config, model, asked);
+  const prepared = prepareChat(wanted, model, config.parameters, member, least);
   if (!prepared.ok) return refused(c, prepared.refusal);
   if (isOwn) return await onOwnDevice(c, config, key.value, prepared.value, text.value, asked);
   const idFor = (at: number) => jobIdFor(account, c.req.header("idempotency-key"), at);

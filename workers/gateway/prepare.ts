@@ -5,9 +5,9 @@ import { type Refusal, refuse } from "../../core/errors.ts";
 import type { NetworkId } from "../../core/ids.ts";
 import { WHOLE } from "../../core/lanes.ts";
 import type { Parameters } from "../../core/parameters.ts";
-import { perThousand, type Rate } from "../../core/pricing.ts";
+import { perThousand } from "../../core/pricing.ts";
 import { utf8ToBytes } from "../../core/receipt/canonical.ts";
-import { formatUsd, mulDivFloor, parseUsd } from "../../core/units.ts";
+import { mulDivFloor, type NanoUsd, parseUsd } from "../../core/units.ts";
 import type { CatalogModel } from "../../protocol/catalog.ts";
 import { refuseIssues } from "../../protocol/errors.ts";
 import type { Needs } from "../../protocol/internal/job.ts";
@@ -20,6 +20,8 @@ export interface PreparedChat {
   readonly wish: LaneWish;
   /** The private network whose daemons alone may serve it, or null. */
   readonly network: NetworkId | null;
+  /** The most that the request names, in nanoUSD for 1,000 completion tokens; null where it names nothing. */
+  readonly maxPrice: NanoUsd | null;
   readonly promptBound: number;
   readonly choices: number;
   /** All but the context, which depends on what the balance affords. */
@@ -43,14 +45,16 @@ export function parseChat(text: string): Result<ChatRequest> {
 }
 
 /**
- * Makes a job of a chat request for a model of the catalog (economics.md §§2, 3, 6). `member` is the private network that the
- * request names, where its account is in it.
+ * Makes a job of a chat request for a model of the catalog (economics.md §§2, 3, 4, 6). `member` is the private network that
+ * the request names, where its account is in it. `least` is what the pool's cheapest floor asks, in nanoUSD for 1,000
+ * completion tokens: a job that names no maximum pays it where the catalog's rate does not pay anybody's power.
  */
 export function prepareChat(
   request: ChatRequest,
   model: CatalogModel,
   parameters: Parameters,
   member: MemberNetwork | null,
+  least: NanoUsd | null,
 ): Result<PreparedChat> {
   const named = request.lane !== undefined ? "lane" : "network";
   if (request.route === "self" && request[named] !== undefined) {
@@ -60,8 +64,9 @@ export function prepareChat(
   const market = marketOf(request, model, parameters, member);
   if (!market.ok) return market;
   const { lane, lanes, rate, network } = market.value;
-  const most = mostBasisPoints(request, rate);
+  const most = maxPrice(request);
   if (!most.ok) return most;
+  const catalogPrice = perThousand(rate);
   const completion = request.max_completion_tokens ?? request.max_tokens ?? null;
   if (completion !== null && completion > model.completion_max) {
     const param = request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens";
@@ -77,12 +82,15 @@ export function prepareChat(
         lane,
         lanes,
         rate,
-        mostBasisPoints: most.value,
+        mostBasisPoints:
+          most.value === null || catalogPrice === 0 ? null : mulDivFloor(most.value, WHOLE, catalogPrice),
+        maxAsk: most.value ?? (Math.max(catalogPrice, least ?? 0) as NanoUsd),
         completion,
         choosesProvider: request.provider?.only !== undefined || request.provider?.ignore !== undefined,
         allowPaid: request.allow_paid === true,
       },
       network,
+      maxPrice: most.value,
       promptBound: promptBound(request, model),
       choices: request.n ?? 1,
       needs: needsOf(request),
@@ -90,8 +98,8 @@ export function prepareChat(
   };
 }
 
-/** The request's maximum price in basis points of the catalog's, rounded down; null where it names none. */
-function mostBasisPoints(request: ChatRequest, rate: Rate): Result<number | null> {
+/** The request's maximum price in nanoUSD for 1,000 completion tokens; null where it names none. */
+function maxPrice(request: ChatRequest): Result<NanoUsd | null> {
   const text = request.provider?.max_price;
   if (text === undefined) return { ok: true, value: null };
   const param = "provider.max_price";
@@ -100,9 +108,7 @@ function mostBasisPoints(request: ChatRequest, rate: Rate): Result<number | null
     const detail = 'provider.max_price must be USD per 1,000 completion tokens as a decimal string, e.g. "0.00008".';
     return refused(refuse("invalid_request", { detail, param }));
   }
-  const price = perThousand(rate);
-  if (most < price) return refused(refuse("no_bid", { param, metadata: { lowest_ask: formatUsd(price) } }));
-  return { ok: true, value: price === 0 ? null : mulDivFloor(most, WHOLE, price) };
+  return { ok: true, value: most };
 }
 
 function needsOf(request: ChatRequest): PreparedChat["needs"] {

@@ -1,5 +1,6 @@
 /** What a relay knows of the model's jobs, but for how they end. */
 
+import { askRate } from "../../../core/auction/standing.ts";
 import type { JobId, Pseudonym } from "../../../core/ids.ts";
 import type { Lane } from "../../../core/lanes.ts";
 import type { Outcome } from "../../../core/outcome.ts";
@@ -7,7 +8,7 @@ import type { Tokens } from "../../../core/pricing.ts";
 import type { JobFacts } from "../../../core/receipt/body.ts";
 import type { Daemon } from "../../../core/scheduler/daemon.ts";
 import { idOf } from "../receipts.ts";
-import { RATE } from "./market.ts";
+import { MAX_ASK, PARAMETERS, RATE } from "./market.ts";
 
 const HASH = "0".repeat(64);
 const CONSUMER = idOf<Pseudonym>("consumer");
@@ -29,7 +30,10 @@ export function attemptFacts(job: JobId, lane: Lane, { daemon, provider, floor }
     provider,
     daemon,
     times: { queued: 0, dispatched: 0, first_token: null, completed: 0 },
-    terms: { rate: RATE, floor: lane === "dedicated" ? floor : null },
+    terms: {
+      rate: lane === "public" ? askRate(MAX_ASK, PARAMETERS) : RATE,
+      floor: lane === "dedicated" ? floor : null,
+    },
     auction: { asks: 0, winning_ask: null, second_ask: null },
     digest: { request: HASH, response: HASH, salt: "0".repeat(32) },
     payees: { provider, network: "network", creator: "creator", admin: "admin" },

@@ -2,6 +2,7 @@
 
 import { strict as assert } from "node:assert";
 import type { Hold } from "../../../core/account/state.ts";
+import { askRate } from "../../../core/auction/standing.ts";
 import { type JobId, keyedJobId, newJobId } from "../../../core/ids.ts";
 import { LANES } from "../../../core/lanes.ts";
 import { priceAtRate, scaledRate } from "../../../core/pricing.ts";
@@ -10,7 +11,7 @@ import type { HoldRequest, HoldResult } from "../../../protocol/internal/account
 import { KEYS, type ModelAccount } from "./account.ts";
 import { type Book, take } from "./book.ts";
 import { attemptFacts } from "./facts.ts";
-import { PARAMETERS, RATE } from "./market.ts";
+import { MAX_ASK, PARAMETERS, RATE } from "./market.ts";
 import type { StepOf } from "./steps.ts";
 import type { Job, World } from "./world.ts";
 
@@ -30,6 +31,7 @@ export function hold(world: World, step: StepOf<"hold">): ModelAccount {
     lanes: LANES,
     choosesProvider: only !== null,
     mostBasisPoints: step.most,
+    maxAsk: MAX_ASK,
     allowPaid: step.allowPaid,
     model: "m",
     body: BODIES[step.body] ?? BODIES[0],
@@ -72,7 +74,8 @@ function begin(
   const tokens = { prompt: step.prompt, completion: completionCap * step.choices };
   const most = lane === "dedicated" ? Math.min(15_000, step.most ?? 15_000) : 10_000;
   assert.equal(completionCap, step.completion ?? Math.min(150, Math.max(20, completionCap)));
-  assert.equal(price, priceAtRate(scaledRate(RATE, most), tokens), "a hold reserves the worst price");
+  const worst = lane === "public" ? askRate(MAX_ASK, PARAMETERS) : scaledRate(RATE, most);
+  assert.equal(price, priceAtRate(worst, tokens), "a hold reserves the worst price");
   const expected = take(sources, price, step.peg, { allotment: priceAtRate(RATE, tokens) });
   assert.deepEqual([draws, expected.covered], [expected.drawn, price], "lots are drawn in their order");
   const allotted = draws.find(({ kind }) => kind === "allotment")?.lot;

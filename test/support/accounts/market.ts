@@ -3,7 +3,7 @@
 import { strict as assert } from "node:assert";
 import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
 import { withParameters } from "../../../core/parameters.ts";
-import { type ElectricityFloor, isFloorWithin, type Rate } from "../../../core/pricing.ts";
+import { type ElectricityFloor, isFloorWithin, perThousand, type Rate } from "../../../core/pricing.ts";
 import { seeded } from "../../../core/random.ts";
 import type { Standing } from "../../../core/routing/standing.ts";
 import { chooseDaemon } from "../../../core/scheduler/choose.ts";
@@ -15,6 +15,8 @@ import { MOST_ACCOUNTS, MOST_OUTSIDERS, type Setting } from "./steps.ts";
 
 /** Small numbers that do not divide: every price rounds. */
 export const RATE: Rate = { completion: 7, prompt: 3, per: 4 };
+/** The most that the public lane pays; everybody asks just that. */
+export const MAX_ASK = perThousand(RATE);
 
 /** Small minimums, as amounts here are small. */
 export const PARAMETERS = withParameters({
@@ -34,7 +36,7 @@ const FREE: ElectricityFloor = {
 const COSTLY: ElectricityFloor = { ...FREE, watts: 63, nano_usd_per_kwh: 1_000_000 };
 
 /** So much better than others that it serves whatever it may. */
-const FAVOURITE: Standing = { quality: 1, tokensPerSecond: 10, newcomer: false, quarantined: false };
+const FAVOURITE: Standing = { reliability: 0.5, quality: 1, tokensPerSecond: 10, newcomer: false, quarantined: false };
 const OTHER: Standing = { ...FAVOURITE, quality: 1e-12 };
 
 /** Those that an account may be or deal with, in the order in which steps number them. */
@@ -73,6 +75,7 @@ export class Market {
       features: [],
       tokensPerSecond: 10,
       floor: costly[index] ? COSTLY : FREE,
+      margin: null,
       accepts: usdcOnly[index] ? "usdc" : "any",
       networks: [],
       loaded: true,
@@ -95,8 +98,11 @@ export class Market {
     const preferred = this.accountAt(favourite);
     for (const daemon of this.providers) daemon.standing = daemon.provider === preferred ? FAVOURITE : OTHER;
     const share = PARAMETERS.allotmentPayeeShareBasisPoints;
+    // In an auction nobody asks for less than its power, whoever else may be chosen.
+    const asking =
+      demand.terms.lane === "public" ? this.providers.filter((each) => isPaid(each, demand)) : this.providers;
     const choosing = { parameters: PARAMETERS, medianSpeed: 0, random: seeded(favourite) };
-    const daemon = chooseDaemon(this.providers, this.providers, waiting(demand), choosing);
+    const daemon = chooseDaemon(asking, this.providers, waiting(demand), choosing);
     const able = this.providers.filter((each) => mayServe(each, demand));
     // One payee earns at most max(20 % ◆, 1 / eligible payees) of an allotment (economics.md §3).
     const cap =
@@ -115,10 +121,16 @@ export class Market {
 }
 
 /** The rules by which somebody may serve a job at all, said once more. */
-function mayServe({ provider, daemon, accepts, floor }: Daemon, { account, terms, only, excluded }: Demand): boolean {
+function mayServe(serving: Daemon, demand: Demand): boolean {
+  const { provider, daemon, accepts } = serving;
+  const { account, terms, only, excluded } = demand;
   if (provider === account || excluded.includes(daemon)) return false;
   if (only !== null && only !== provider) return false;
   if (terms.unbacked && accepts === "usdc") return false;
+  return isPaid(serving, demand);
+}
+
+function isPaid({ floor }: Daemon, { terms }: Demand): boolean {
   return isFloorWithin(floor, terms.maxRate ?? RATE);
 }
 
@@ -131,6 +143,7 @@ function waiting({ job, account, terms, only, excluded }: Demand): WaitingJob {
     reserved: terms.reserved,
     rate: RATE,
     maxRate: terms.maxRate ?? RATE,
+    maxPrice: null,
     allotment: terms.allotment,
     estimate: { prompt: 0, completion: 0 },
     unbacked: terms.unbacked,

@@ -13,7 +13,7 @@ import { type JobId, type KeyId, newJobId } from "../../../core/ids.ts";
 import { LIMITS } from "../../../core/limits.ts";
 import { withParameters } from "../../../core/parameters.ts";
 import { DAY_MS } from "../../../core/time.ts";
-import { GENESIS_PEG } from "../../../core/units.ts";
+import { GENESIS_PEG, nanoUsd } from "../../../core/units.ts";
 import { credit } from "../../../durable-objects/account/credits.ts";
 import { Ledger } from "../../../durable-objects/account/ledger.ts";
 import { ServiceLevels } from "../../../durable-objects/account/service-levels.ts";
@@ -96,6 +96,7 @@ class Life {
       lanes: ["public" as const],
       rate: TEST_TERMS.rate,
       mostBasisPoints: null,
+      maxAsk: nanoUsd(80_000),
       completion: 1_000,
       choosesProvider: false,
       allowPaid: false,

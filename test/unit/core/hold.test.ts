@@ -7,6 +7,7 @@ import { type AccountState, apply, emptyAccount, type Hold } from "../../../core
 import type { JobId, KeyId } from "../../../core/ids.ts";
 import { LIMITS } from "../../../core/limits.ts";
 import { GENESIS_PARAMETERS, withParameters } from "../../../core/parameters.ts";
+import { perThousand } from "../../../core/pricing.ts";
 import { GENESIS_PEG } from "../../../core/units.ts";
 import { TEST_TERMS } from "../../support/receipts.ts";
 
@@ -19,6 +20,7 @@ const command: HoldCommand = {
   lanes: ["included", "public"],
   choosesProvider: false,
   mostBasisPoints: null,
+  maxAsk: perThousand(TEST_TERMS.rate),
   allowPaid: false,
   model: "maker/eight",
   body: "00",

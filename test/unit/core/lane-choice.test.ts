@@ -7,7 +7,7 @@ import { packageSlots, slotsIn } from "../../../core/account/slots.ts";
 import { type AccountState, apply, emptyAccount, type Hold } from "../../../core/account/state.ts";
 import type { JobId, KeyId } from "../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
-import { isFloorWithin, priceAtRate, priceOf, scaledRate, type Tokens } from "../../../core/pricing.ts";
+import { isFloorWithin, perThousand, priceAtRate, priceOf, scaledRate, type Tokens } from "../../../core/pricing.ts";
 import { GENESIS_PEG } from "../../../core/units.ts";
 import { TEST_TERMS } from "../../support/receipts.ts";
 
@@ -22,6 +22,7 @@ const command: HoldCommand = {
   lanes: ["included", "public"],
   choosesProvider: false,
   mostBasisPoints: null,
+  maxAsk: perThousand(TEST_TERMS.rate),
   allowPaid: false,
   model: "maker/eight",
   body: "00",

@@ -17,7 +17,14 @@ function daemon(name: string, standing: Partial<Standing> = {}, more: Partial<Om
     sharedSlots: 4,
     elsewhere: 0,
     running: { size: 0 },
-    standing: { quality: 0.5, tokensPerSecond: MEDIAN, newcomer: false, quarantined: false, ...standing },
+    standing: {
+      reliability: 0.5,
+      quality: 0.5,
+      tokensPerSecond: MEDIAN,
+      newcomer: false,
+      quarantined: false,
+      ...standing,
+    },
     ...more,
   };
 }

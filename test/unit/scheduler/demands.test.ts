@@ -73,7 +73,7 @@ describe("a pool that has had its daemons for a while", () => {
     const pool = poolOf([daemon("a")]);
     expect(asked(pool, SETTLED - 1, { context: 9_000 })).toBeNull();
     expect(asked(pool, SETTLED, { context: 9_000 })).toMatchObject({ code: "no_provider", param: "messages" });
-    const dear = { rate: { completion: 1_000, prompt: 0, per: 1_000 } };
+    const dear = { lane: "included" as const, rate: { completion: 1_000, prompt: 0, per: 1_000 } };
     expect(asked(pool, SETTLED, dear)).toMatchObject({ code: "no_bid", metadata: { lowest_ask: "0.000030400" } });
     expect(asked(pool, SETTLED, {})).toBeNull();
   });

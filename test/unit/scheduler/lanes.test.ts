@@ -159,7 +159,7 @@ describe("a floor", () => {
   it("of a prompt's token is the provider's own where the catalog gives prompts away, but not in dedicated", () => {
     const offer = daemon("a", { floor: floor(50_000, 1) });
     const free = { rate: { ...rate, prompt: 0 } };
-    expect(servers([offer], job("j", free))).toEqual(["owner of a"]);
+    expect(servers([offer], job("j", { ...free, lane: "included" }))).toEqual(["owner of a"]);
     expect(servers([offer], job("j", { ...free, lane: "dedicated" }))).toEqual([]);
   });
 });

@@ -5,7 +5,11 @@ import type { Standing } from "../../../core/routing/standing.ts";
 import type { Daemon } from "../../../core/scheduler/daemon.ts";
 import { PassedOver } from "../../../core/scheduler/passed-over.ts";
 import { type BasisPoints, nanoUsd } from "../../../core/units.ts";
-import { daemon, fences, job, poolOf, START } from "./support.ts";
+import { daemon, fences, poolOf, job as publicJob, START } from "./support.ts";
+
+/** A job at a fixed price: in an auction the reason is what was asked. */
+const job = (name: string, changes: Parameters<typeof publicJob>[1] = {}) =>
+  publicJob(name, { lane: "included", ...changes });
 
 const HOUR = LIMITS.whyBuckets * LIMITS.whyBucketMs;
 const why = (pool: ReturnType<typeof poolOf>, name: string, now = START) => pool.passedOver.of(name as DaemonId, now);
@@ -74,11 +78,11 @@ describe("why a daemon gets no jobs", () => {
 
   it.each([
     ["quarantined", { quarantined: true }],
-    ["score", { quality: 0.7, tokensPerSecond: 10 }],
-    ["slower", { quality: 0.75, tokensPerSecond: 40 }],
-    ["not_drawn", { quality: 0.75, tokensPerSecond: 46 }],
+    ["score", { reliability: 0.5, quality: 0.7, tokensPerSecond: 10 }],
+    ["slower", { reliability: 0.5, quality: 0.75, tokensPerSecond: 40 }],
+    ["not_drawn", { reliability: 0.5, quality: 0.75, tokensPerSecond: 46 }],
   ])("is %s beside another one", (reason, changes) => {
-    const standing = { quality: 0.81, tokensPerSecond: 50, newcomer: false, quarantined: false };
+    const standing = { reliability: 0.5, quality: 0.81, tokensPerSecond: 50, newcomer: false, quarantined: false };
     const [chosen, other] = [made("0", standing), made("a", { ...standing, ...changes })];
     const passedOver = new PassedOver(2_000 as BasisPoints);
     passedOver.sample([chosen, other], job("j"), chosen, START);
@@ -119,4 +123,11 @@ it("counts for an hour, by steps, and says since when", () => {
 
 it("has nothing to say of a daemon that was not there", () => {
   expect(why(poolOf([daemon("a")]), "b")).toEqual({ since: START, decisions: 0, chosen: 0, passedOver: [] });
+});
+
+it("says of an auction that another one asked less", () => {
+  const pool = poolOf([daemon("dear", { margin: 20_000 as BasisPoints }), daemon("cheap")]);
+  pool.enqueue(publicJob("job"));
+  pool.dispatch(START, fences());
+  expect(pool.passedOver.of("dear" as DaemonId, START).passedOver).toEqual([{ reason: "ask", count: 1, over: null }]);
 });

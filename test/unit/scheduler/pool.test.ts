@@ -19,7 +19,11 @@ describe("who may serve", () => {
     ["one whose owner is to be ignored", daemon("ignored"), { ignore: ["owner of ignored"] }],
     ["one of another quantization", daemon("q4"), { quantizations: ["q8"] }],
     ["one that takes only backed jobs", daemon("usdc", { accepts: "usdc" }), {}],
-    ["one whose floor is above the rate", daemon("dear"), { rate: { completion: 30_399, prompt: 0, per: 1_000 } }],
+    [
+      "one whose floor is above the rate",
+      daemon("dear"),
+      { lane: "included" as const, rate: { completion: 30_399, prompt: 0, per: 1_000 } },
+    ],
   ])("leaves out %s", (_, offer, changes) => {
     const pool = poolOf([offer]);
     expect(pool.enqueue(job("job", changes))).toBeNull();
@@ -31,7 +35,9 @@ describe("who may serve", () => {
 
   it("lets a daemon that takes only USDC serve a backed job, and one at its floor", () => {
     const pool = poolOf([daemon("usdc", { accepts: "usdc" })]);
-    pool.enqueue(job("job", { unbacked: false, rate: { completion: 30_400, prompt: 0, per: 1_000 } }));
+    pool.enqueue(
+      job("job", { lane: "included", unbacked: false, rate: { completion: 30_400, prompt: 0, per: 1_000 } }),
+    );
     expect(served(pool)).toEqual(["usdc"]);
   });
 
@@ -48,7 +54,7 @@ describe("who is chosen", () => {
   it("gives more to who has less to do, and as much to those who are alike", () => {
     const pairs = Array.from({ length: 400 }, (_, seed) => {
       const pool = poolOf([daemon("a", { slots: 2 }), daemon("b", { slots: 2 })], seed);
-      for (const name of ["1", "2"]) pool.enqueue(job(name));
+      for (const name of ["1", "2"]) pool.enqueue(job(name, { lane: "included" }));
       return served(pool).join("");
     });
     const part = (matches: (pair: string) => boolean) => pairs.filter(matches).length / pairs.length;
@@ -63,7 +69,7 @@ describe("who is chosen", () => {
     const pool = poolOf([daemon("good"), daemon("bad")]);
     const seen: string[] = [];
     for (let index = 0; index < 400; index++) {
-      pool.enqueue(job(`${index}`));
+      pool.enqueue(job(`${index}`, { lane: "included" }));
       const [dispatch] = pool.dispatch(START, () => index + 1);
       if (dispatch === undefined) throw new Error("nobody serves");
       const { daemon: name } = dispatch.daemon;
@@ -103,11 +109,11 @@ describe("who is chosen", () => {
     const pool = poolOf([daemon("a")]);
     // At 10 tokens/s instead of 50 power costs 152,000 nanoUSD for 1,000 tokens, where the job pays 80,000.
     for (let index = 1; index <= 5; index++) {
-      pool.enqueue(job(`${index}`));
+      pool.enqueue(job(`${index}`, { lane: "included" }));
       pool.dispatch(START, () => index);
       pool.ended(id(`${index}`), index, null, START, { effect: "up", speed: { decode: 10, prefill: null } });
     }
-    pool.enqueue(job("late"));
+    pool.enqueue(job("late", { lane: "included" }));
     expect(served(pool)).toEqual([]);
     expect(codes(pool, START + LIMITS.emptyPoolMs)).toEqual(["no_bid"]);
   });
@@ -126,8 +132,8 @@ describe("who is chosen", () => {
 
   it("prefers a daemon that has the model in memory", () => {
     const pool = poolOf([daemon("cold", { loaded: false }), daemon("warm")]);
-    pool.enqueue(job("1"));
-    pool.enqueue(job("2"));
+    pool.enqueue(job("1", { lane: "included" }));
+    pool.enqueue(job("2", { lane: "included" }));
     expect(served(pool)).toEqual(["warm", "cold"]);
   });
 
@@ -245,7 +251,7 @@ describe("waiting", () => {
 
   it("names the lowest ask when only the price stands in the way", () => {
     const pool = poolOf([daemon("dear"), daemon("own", { provider: "consumer" as never })]);
-    pool.enqueue(job("job", { rate: { completion: 1_000, prompt: 0, per: 1_000 } }));
+    pool.enqueue(job("job", { lane: "included", rate: { completion: 1_000, prompt: 0, per: 1_000 } }));
     const [rejection] = pool.rejections(START + LIMITS.emptyPoolMs);
     expect(rejection?.refusal).toMatchObject({
       code: "no_bid",

@@ -1,9 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LANE_TABLE, LANES, type Lane } from "../../../core/lanes.ts";
-import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
 import type { Pool } from "../../../core/scheduler/pool.ts";
-import { daemon, fences, job, newPool, order, poolOf, START } from "./support.ts";
+import { CALM, daemon, fences, job, newPool, order, poolOf, START } from "./support.ts";
 
 const units = (completion: number) => ({ prompt: 0, completion });
 const accountsOf = (pool: Pool, most?: number) => order(pool, most).map(({ account }) => account);
@@ -58,7 +57,7 @@ describe("jobs with narrower needs", () => {
   it.each([
     ["a providers' list", { only: ["nobody"] }],
     ["a quantization", { quantizations: ["fp16"] }],
-    ["a price", { rate: { completion: 1, prompt: 1, per: 1_000 } }],
+    ["a price", { lane: "included" as const, rate: { completion: 1, prompt: 1, per: 1_000 } }],
     ["a context", { context: 1_000_000 }],
   ])("never block those behind them: %s", (_, needs) => {
     const pool = poolOf([daemon("one")]);
@@ -188,10 +187,10 @@ describe("shares", () => {
         const total = served.reduce((sum, { estimate }) => sum + estimate.completion, 0);
         const largest = Math.max(...all);
         const open = here.filter((lane) => LANE_TABLE[lane].class === "open");
-        const openWeight = open.reduce((sum, lane) => sum + GENESIS_PARAMETERS[LANE_TABLE[lane].weight], 0);
+        const openWeight = open.reduce((sum, lane) => sum + CALM[LANE_TABLE[lane].weight], 0);
         const isShared = here.includes("private") && open.length > 0;
         for (const lane of here) {
-          const own = GENESIS_PARAMETERS[LANE_TABLE[lane].weight];
+          const own = CALM[LANE_TABLE[lane].weight];
           const inOpen = (isShared ? 0.3 : 1) * (own / openWeight);
           const share = lane === "private" ? (isShared ? 0.7 : 1) : inOpen;
           const mine = served.filter(({ flow }) => flow?.lane === lane);

@@ -1,13 +1,16 @@
 /** Pools with explicit times: daemons and jobs in one line each. */
 
+import { Draws, drawSecret } from "../../../core/auction/draw.ts";
+import { PublicMarket } from "../../../core/auction/market.ts";
 import type { AccountId, DaemonId, JobId } from "../../../core/ids.ts";
 import type { Lane } from "../../../core/lanes.ts";
-import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
+import { type Parameters, withParameters } from "../../../core/parameters.ts";
 import { seeded } from "../../../core/random.ts";
 import { Standings } from "../../../core/routing/standings.ts";
 import type { DaemonOffer } from "../../../core/scheduler/daemon.ts";
 import { Pool, type RunningLease } from "../../../core/scheduler/pool.ts";
 import type { OwnJob, QueuedJob, WaitingJob } from "../../../core/scheduler/waiting-job.ts";
+import { CALM_MARKET } from "../../calm-market.ts";
 
 /** When the tests' pools begin. */
 export const START = 1_000_000;
@@ -33,6 +36,7 @@ export function daemon(name: string, changes: Partial<Offer> = {}): Offer {
       decode_millitokens_per_second: 50_000,
       prefill_millitokens_per_second: 500_000,
     },
+    margin: null,
     accepts: "any",
     networks: [],
     loaded: true,
@@ -61,6 +65,7 @@ export function job(
     reserved: false,
     rate,
     maxRate: rate,
+    maxPrice: null,
     allotment: null,
     estimate: { prompt: 0, completion: 1_000 },
     unbacked: true,
@@ -81,15 +86,19 @@ export function job(
 export function ownJob(name: string, account: string, changes: JobChanges = {}): OwnJob {
   return { ...job(name, { account, ...changes }), flow: null };
 }
+/** Asks that do not depend on demand, for tests of everything else. */
+export const CALM = withParameters(CALM_MARKET);
 
 /** A pool in which nobody has served yet; its draws follow from a seed. */
-export function newPool(seed = 1): Pool {
+export function newPool(seed = 1, parameters: Parameters = CALM): Pool {
   const random = seeded(seed);
-  return new Pool(GENESIS_PARAMETERS, new Standings(GENESIS_PARAMETERS, [], random), random);
+  const root = new Uint8Array(32);
+  const market = new PublicMarket(parameters, (day) => new Draws(drawSecret(root, day), day));
+  return new Pool(parameters, new Standings(parameters, [], random), random, market);
 }
 
-export function poolOf(daemons: readonly Offer[] = [], seed = 1): Pool {
-  const pool = newPool(seed);
+export function poolOf(daemons: readonly Offer[] = [], seed = 1, parameters: Parameters = CALM): Pool {
+  const pool = newPool(seed, parameters);
   for (const offer of daemons) pool.register(offer, START);
   return pool;
 }
@@ -117,5 +126,6 @@ export function order(pool: Pool, most = Number.POSITIVE_INFINITY): WaitingJob[]
 
 /** What a relay says of a job that daemon `a` runs. */
 export function running(name: string, fence: number): RunningLease {
-  return { job: name as JobId, fence, daemon: "a" as DaemonId, account: "consumer" as AccountId, race: null };
+  const account = "consumer" as AccountId;
+  return { job: name as JobId, fence, daemon: "a" as DaemonId, account, lane: "public", race: null };
 }

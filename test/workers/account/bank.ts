@@ -6,6 +6,7 @@ import { dump } from "../../../core/account/state.ts";
 import { type AccountId, type JobId, type KeyId, keyedJobId, newJobId, type Pseudonym } from "../../../core/ids.ts";
 import type { Outcome } from "../../../core/outcome.ts";
 import type { Tokens } from "../../../core/pricing.ts";
+import { perThousand } from "../../../core/pricing.ts";
 import type { JobFacts } from "../../../core/receipt/body.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { AccountStore } from "../../../durable-objects/account/store.ts";
@@ -70,6 +71,7 @@ export function holdOf(bank: Bank, changes: Partial<HoldRequest> = {}): HoldRequ
     lanes: ["included", "public"],
     choosesProvider: false,
     mostBasisPoints: null,
+    maxAsk: perThousand(TEST_TERMS.rate),
     allowPaid: false,
     model: "maker/eight",
     body: hashText("request"),

@@ -1,16 +1,22 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import type { DaemonId } from "../../../core/ids.ts";
-import { GENESIS_PARAMETERS } from "../../../core/parameters.ts";
+import { GENESIS_PARAMETERS, withParameters } from "../../../core/parameters.ts";
 import { modelOfScheduler, relayOf, schedulerName } from "../../../protocol/internal/names.ts";
 import { authenticateAdmin } from "../../../workers/auth.ts";
 import { ConfigError, configOf, readConfig } from "../../../workers/config.ts";
 import { allRelays, nearestRegion, relaysOf } from "../../../workers/regions.ts";
+import { CALM_MARKET } from "../../calm-market.ts";
 import { keyOf } from "../../support/receipts.ts";
 
 it("reads what wrangler.toml and the secrets say, once", () => {
   const config = configOf(env);
-  expect(config).toMatchObject({ network: "local", region: "local", shards: 2, parameters: GENESIS_PARAMETERS });
+  expect(config).toMatchObject({
+    network: "local",
+    region: "local",
+    shards: 2,
+    parameters: withParameters(CALM_MARKET),
+  });
   expect(config.edgeKey).toHaveLength(32);
   expect(configOf(env)).toBe(config);
 });

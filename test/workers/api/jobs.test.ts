@@ -27,6 +27,7 @@ function acquire(account: TestAccount, id: JobId): Promise<Response> {
     model: "maker/eight",
     needs: { features: [], quantizations: null, context: 1_100, only: null, ignore: [] },
     rate,
+    maxPrice: null,
     maxRate: rate,
     reserved: false,
     share: { weight: 1, paying: true },

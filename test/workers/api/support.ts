@@ -4,6 +4,7 @@ import { createExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { type AccountId, type JobId, newJobId } from "../../../core/ids.ts";
 import type { Outcome } from "../../../core/outcome.ts";
+import { perThousand } from "../../../core/pricing.ts";
 import type { JobFacts } from "../../../core/receipt/body.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import { parseApiKey } from "../../../protocol/api-key.ts";
@@ -93,6 +94,7 @@ export async function holdJob(
     lanes: ["public"],
     choosesProvider: false,
     mostBasisPoints: null,
+    maxAsk: perThousand(TEST_TERMS.rate),
     allowPaid: false,
     model: "maker/eight",
     body: hashText("request"),

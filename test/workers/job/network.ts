@@ -81,8 +81,8 @@ export async function addDaemon(
     networks?: string[];
   } = {},
 ): Promise<ScriptedDaemon> {
-  const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {}, watts = 10 } = options;
-  const { networks = [] } = options;
+  const { number = 1, model = "test-model", onJob = answering(["Hello", " there"]), offer = {} } = options;
+  const { watts = 1_000, networks = [] } = options;
   await enrol(owner, number);
   const daemon = await connect(number, onJob);
   await daemon.join({ ...offerOf(model, offer, watts), networks });

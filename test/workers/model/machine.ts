@@ -13,7 +13,7 @@ import { connect } from "../job/network.ts";
 import { Attempt, type ClaimKind } from "./attempt.ts";
 import { breathe } from "./clock.ts";
 import type { History } from "./history.ts";
-import { MODEL } from "./prices.ts";
+import { ASKING, MODEL } from "./prices.ts";
 
 /** Real milliseconds after which a relay that answers nothing is one that hangs. */
 const ECHO_MS = 10_000;
@@ -95,7 +95,8 @@ export class Machine {
     daemon.onMessage = (message) => this.#hear(daemon, message);
     this.#connection = daemon;
     const closed = daemon.closed.then(() => this.#close(daemon));
-    await Promise.race([daemon.join(offerOf(MODEL.id, { slots: this.slots })), closed]);
+    const offer = { ...offerOf(MODEL.id, { slots: this.slots }, ASKING.watts), prices: { margin: ASKING.margin } };
+    await Promise.race([daemon.join(offer), closed]);
     if (this.#connection !== daemon) return;
     this.#isWelcome = true;
     for (const { job, ticket } of this.#untold.splice(0)) {

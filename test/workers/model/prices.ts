@@ -3,9 +3,12 @@
 import type { Tokens } from "../../../core/pricing.ts";
 import type { CatalogModel } from "../../../protocol/catalog.ts";
 
-/** NanoUSD for 1,000 tokens: odd ones, so that prices have to be rounded. */
+/** NanoUSD for 1,000 tokens: odd ones, so that prices have to be rounded. Every daemon asks just what a job pays at most. */
 const COMPLETION_RATE = 80_001;
-const PROMPT_RATE = 20_003;
+/** In an auction a prompt token weighs a quarter of a completion token, whatever the catalog says. */
+const PROMPT_RATE = COMPLETION_RATE / 4;
+/** 617 W come to 24,680 nanoUSD for 1,000 tokens at a scripted daemon's speed, and with this margin to that ask, rounded up. */
+export const ASKING = { watts: 617, margin: 3.2415 };
 const BYTES_PER_TOKEN = 1.5;
 const COMPLETION_DEFAULT = 400;
 /** Rules of the market. */
@@ -26,7 +29,7 @@ export interface Asked {
 export const MODEL = {
   id: "odd-model",
   completion_default: COMPLETION_DEFAULT,
-  rates: { completion_nano_usd_per_1k: COMPLETION_RATE, prompt_nano_usd_per_1k: PROMPT_RATE },
+  rates: { completion_nano_usd_per_1k: COMPLETION_RATE, prompt_nano_usd_per_1k: 20_003 },
   prompt_bytes_per_token_hundredths: 100,
   prompt_tokens_per_message: TEMPLATE_TOKENS,
   min_bytes_per_token_hundredths: 100 * BYTES_PER_TOKEN,

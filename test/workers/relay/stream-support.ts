@@ -54,6 +54,7 @@ export function openStream(changes: Partial<RelayJob> = {}): Stage {
       fence: 1,
       terms: { rate: { completion: 80_000, prompt: 20_000, per: 1_000 }, floor: null },
       auction: { asks: 0, winning_ask: null, second_ask: null },
+      record: null,
       dispatchedAt: NOW,
       leaseUntil: NOW + 5_000,
     },

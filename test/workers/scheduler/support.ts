@@ -2,6 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { newJobId } from "../../../core/ids.ts";
+import { perThousand } from "../../../core/pricing.ts";
 import { hashText } from "../../../core/receipt/canonical.ts";
 import type { AcquireRequest, AcquireResponse, Grant } from "../../../protocol/internal/job.ts";
 import { accountOf, type TestAccount } from "../job/network.ts";
@@ -24,6 +25,7 @@ export async function acquireAlone(
     lanes: ["public"],
     choosesProvider: false,
     mostBasisPoints: null,
+    maxAsk: perThousand(RATE),
     allowPaid: false,
     model: "test-model",
     body: hashText("request"),
@@ -44,6 +46,7 @@ export async function acquireAlone(
     needs: { features: [], quantizations: null, context: 110, only: null, ignore: [] },
     rate: RATE,
     maxRate: RATE,
+    maxPrice: null,
     reserved: false,
     share: { weight: 1, paying: true },
     allotment: null,

@@ -15,6 +15,7 @@ import {
 import { type AllotmentRate, allotted, stakeConcurrency } from "../../../../core/allotment/rate.ts";
 import type { JobId, KeyId } from "../../../../core/ids.ts";
 import { GENESIS_PARAMETERS } from "../../../../core/parameters.ts";
+import { perThousand } from "../../../../core/pricing.ts";
 import { GENESIS_PEG, type StakeUnits } from "../../../../core/units.ts";
 import { EPOCH, rowAfter } from "../../../support/daily.ts";
 import { TEST_TERMS } from "../../../support/receipts.ts";
@@ -27,6 +28,7 @@ const INCLUDED: HoldCommand = {
   lanes: ["included"],
   choosesProvider: false,
   mostBasisPoints: null,
+  maxAsk: perThousand(TEST_TERMS.rate),
   allowPaid: false,
   model: "m",
   body: "00",
