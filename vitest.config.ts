@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
-import { CALM_MARKET } from "./test/calm-market.ts";
+import { calmly } from "./test/calm-market.ts";
 import { accountModelSettings, modelSettings } from "./test/model-settings.ts";
 import { quietRuntime } from "./test/quiet-runtime.ts";
 import { testSecrets } from "./test/secrets.ts";
@@ -47,7 +47,7 @@ export default defineConfig({
             miniflare: {
               bindings: {
                 ...testSecrets,
-                TOLLMILL_PARAMETERS: JSON.stringify(CALM_MARKET),
+                TOLLMILL_PARAMETERS: calmly(),
                 TEST_MIGRATIONS: await readMigrations(),
               },
               queueConsumers,

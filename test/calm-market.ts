@@ -3,3 +3,8 @@
  * scripted daemon asks what the test model costs in every other lane.
  */
 export const CALM_MARKET = { demandFullBasisPoints: 10_000, demandMostBasisPoints: 10_000 };
+
+/** The setting TOLLMILL_PARAMETERS of a network whose market is calm, with what a test changes beside. */
+export function calmly(changes = "{}"): string {
+  return JSON.stringify({ ...CALM_MARKET, ...(JSON.parse(changes) as object) });
+}

@@ -23,12 +23,7 @@ export class Matching {
   readonly #public: PublicLane;
   readonly #passedOver: PassedOver;
 
-  constructor(
-    parameters: Parameters,
-    random: Random,
-    supply: Supply,
-    { publicLane, passedOver }: { readonly publicLane: PublicLane; readonly passedOver: PassedOver },
-  ) {
+  constructor(parameters: Parameters, random: Random, supply: Supply, publicLane: PublicLane, passedOver: PassedOver) {
     this.#parameters = parameters;
     this.#random = random;
     this.#supply = supply;

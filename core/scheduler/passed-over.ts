@@ -5,7 +5,7 @@
 
 import type { DaemonId } from "../ids.ts";
 import { LIMITS } from "../limits.ts";
-import { electricityFloor, priceAtRate, type Tokens } from "../pricing.ts";
+import { electricityFloor, isFloorWithin, priceAtRate, type Tokens } from "../pricing.ts";
 import type { BasisPoints, NanoUsd } from "../units.ts";
 import { type Obstacle, obstacle, payeesAtCap } from "./choose.ts";
 import { type Daemon, roomOf } from "./daemon.ts";
@@ -112,7 +112,7 @@ function reasonOf(daemon: Daemon, job: WaitingJob, chosen: Daemon | null, capped
   if (unable !== null) return unable;
   if (roomOf(daemon) === 0) return "full";
   if (capped.has(daemon.provider)) return "payee_cap";
-  if (job.flow !== null && isAuctioned(job)) return "ask";
+  if (job.flow !== null && isAuctioned(job)) return isFloorWithin(daemon.floor, job.maxRate) ? "ask" : "floor";
   if (chosen === null) return "not_drawn";
   if (chosen.loaded && !daemon.loaded) return "not_loaded";
   if (daemon.standing.quality < ALIKE * chosen.standing.quality) return "score";

@@ -72,8 +72,7 @@ export class Pool {
     });
     this.outlook = new Outlook(this.#queue, this.#supply);
     this.#public = new PublicLane(market, this.#queue, this.#leases);
-    const { passedOver } = this;
-    this.#matching = new Matching(parameters, random, this.#supply, { publicLane: this.#public, passedOver });
+    this.#matching = new Matching(parameters, random, this.#supply, this.#public, this.passedOver);
   }
 
   get waiting(): number {
@@ -143,8 +142,9 @@ export class Pool {
     const unmet = unmetAtOnce(this.daemons, this.#departures, asked);
     if (asked.flow === null) return unmet ?? this.#putOwn(asked);
     const job = { ...asked, reserved: asked.reserved && this.#reserved.hasFree(asked.flow) };
-    if (unmet !== null) this.passedOver.sample(this.daemons.values(), job, null, job.enqueuedAt);
-    const refusal = unmet ?? (isAuctioned(job) ? this.#public.refusal(job) : null) ?? this.outlook.crowd(job);
+    const useless = unmet ?? (isAuctioned(job) ? this.#public.refusal(job) : null);
+    if (useless !== null) this.passedOver.sample(this.daemons.values(), job, null, job.enqueuedAt);
+    const refusal = useless ?? this.outlook.crowd(job);
     if (refusal === null) this.#put(job);
     return refusal;
   }

@@ -9,6 +9,7 @@ import {
 } from "wrangler";
 import { schedulerName } from "../../../protocol/internal/names.ts";
 import type { Supply } from "../../../protocol/internal/pool.ts";
+import { calmly } from "../../calm-market.ts";
 import { testSecrets } from "../../secrets.ts";
 
 /** The folder of the project. */
@@ -56,7 +57,7 @@ function configWith(vars: Record<string, string>, main: string): RawConfig {
   return {
     ...config,
     main,
-    vars: { ...config.vars, ...testSecrets, ...vars },
+    vars: { ...config.vars, ...testSecrets, ...vars, TOLLMILL_PARAMETERS: calmly(vars.TOLLMILL_PARAMETERS) },
     // They are among the variables.
     secrets: {},
     queues: { ...config.queues, consumers },

@@ -43,6 +43,7 @@ it("prices a request by the golden example", async () => {
     covered: true,
     shortfall: "0.000",
     per_1k: "80.000",
+    lowest_ask: null,
   });
 });
 

@@ -5,6 +5,7 @@ import type { D1Database, R2Bucket } from "@cloudflare/workers-types";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { PARAMETERS } from "../../../../core/parameters.ts";
+import { CALM_MARKET } from "../../../calm-market.ts";
 import { testSecrets } from "../../../secrets.ts";
 import { descendantsOf } from "../../support/children.ts";
 import { ROOT } from "../../support/server.ts";
@@ -115,7 +116,7 @@ function optionsOf({ script, folder, port, clock, queue, vars }: LifeOptions, on
     ...testSecrets,
     ADMIN_KEY: OPERATORS,
     // A job is cancelled before its first token and for nothing, however slow the machine is.
-    TOLLMILL_PARAMETERS: JSON.stringify({ freeCancelMs: PARAMETERS.freeCancelMs.max }),
+    TOLLMILL_PARAMETERS: JSON.stringify({ ...CALM_MARKET, freeCancelMs: PARAMETERS.freeCancelMs.max }),
     CLOCK_AHEAD_MS: String(clock.aheadMs),
     CLOCK_MOVED_MS: String(clock.movedMs),
     ...vars,
