@@ -12,6 +12,7 @@ import { type Context, type GlobalFlags, settingsOf } from "./context.ts";
 type Daemon = z.infer<typeof daemonShape>;
 type WholeDaemon = z.infer<typeof wholeDaemon>;
 type Connection = NonNullable<WholeDaemon["connection"]>;
+type Standing = Connection["models"][number]["standing"];
 
 const PATH = "/api/v1/daemons";
 
@@ -75,17 +76,18 @@ function show({ terminal }: Context, flags: GlobalFlags, daemon: WholeDaemon): v
   const width = Math.max(...facts.map(([name = ""]) => name.length));
   for (const [name = "", value = ""] of facts) terminal.out(`${name.padEnd(width)}  ${value}`);
   if (connection === null || connection.models.length === 0) return undefined;
-  const rows = connection.models.map(({ id, quantization, context, slots, running, tokens_per_second, loaded }) => [
-    id,
-    quantization,
-    String(context),
-    `${running} of ${slots}`,
-    tokens_per_second.toFixed(1),
-    loaded ? "yes" : "no",
+  const rows = connection.models.map(({ standing, ...model }) => [
+    model.id,
+    model.quantization,
+    String(model.context),
+    `${model.running} of ${model.slots}`,
+    model.tokens_per_second.toFixed(1),
+    model.loaded ? "yes" : "no",
+    standing === null ? "" : standing.score.toFixed(2),
+    textOf(standing),
   ]);
-  terminal.out(
-    table(["model", "quantization", "context", "running", "tokens/s", "loaded"], rows, ["context", "tokens/s"]),
-  );
+  const heads = ["model", "quantization", "context", "running", "tokens/s", "loaded", "score", "standing"];
+  terminal.out(table(heads, rows, ["context", "tokens/s", "score"]));
   return undefined;
 }
 
@@ -98,6 +100,14 @@ function factsOf({ draining_by, withdrawn_by, schedule, on_ac_power, thermal, ru
     ["heat", thermal ?? "unknown"],
     ["running", String(running)],
   ];
+}
+
+/** What the daemon's jobs of a model have made of it. */
+function textOf(standing: Standing): string {
+  if (standing === null) return "unknown";
+  const { quarantine, graduation } = standing;
+  if (quarantine !== null) return `quarantine, ${quarantine.passed} of ${quarantine.of} probes passed`;
+  return graduation.verified < graduation.of ? `newcomer, ${graduation.verified} of ${graduation.of} jobs` : "full";
 }
 
 function stateOf({ state, drained_at }: Daemon): string {

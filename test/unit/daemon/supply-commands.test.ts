@@ -23,6 +23,16 @@ const MODEL = {
   running: 1,
   tokens_per_second: 51.25,
   loaded: true,
+  standing: {
+    score: 0.926,
+    verified: 23,
+    graduation: { verified: 23, of: 50 },
+    declined: 0,
+    flagged: 0,
+    tokens_per_second: 47.5,
+    prefill_tokens_per_second: null,
+    quarantine: null as object | null,
+  },
 };
 const CONNECTION = {
   draining_by: [] as string[],
@@ -84,7 +94,12 @@ describe("tollmill daemons", () => {
     expect(out).toMatch(/^schedule +sat-sun in Europe\/Berlin$/m);
     expect(out).toMatch(/^power +AC$/m);
     expect(out).toMatch(/^heat +warm$/m);
-    expect(out).toMatch(/^qwen3-8b +q4 +8192 +1 of 4 +51\.3 +yes$/m);
+    expect(out).toMatch(/^qwen3-8b +q4 +8192 +1 of 4 +51\.3 +yes +0\.93 +newcomer, 23 of 50 jobs$/m);
+    const since = "2026-11-25T12:00:00.000Z";
+    const quarantine = { why: "failed_verification", since, next_probe_at: since, passed: 1, of: 3 };
+    const distrusted = { ...MODEL, standing: { ...MODEL.standing, quarantine } };
+    const probed = await network(() => ({ ...ATTIC, connection: { ...CONNECTION, models: [distrusted] } }));
+    expect((await probed.daemons("show", ID)).out).toMatch(/quarantine, 1 of 3 probes passed$/m);
     const withdrawn = { ...CONNECTION, models: [], withdrawn_by: ["ac_power"], on_ac_power: false, schedule: null };
     const other = await network(() => ({ ...ATTIC, state: "withdrawn", connection: withdrawn }));
     const shown = (await other.daemons("show", ID)).out;
