@@ -93,9 +93,13 @@ it("keeps each receipt once, in segments that stand under the hash of their byte
       .toString();
     expect(JSON.parse(line ?? "null")).toEqual(JSON.parse(await textOf(job, consumer)));
   }
-  // The segments hold these receipts and nothing else.
+  // The segments hold these receipts, behind each the record of its auction, and nothing else.
   const lines = [...segments.values()].flatMap((bytes) => bytes.toString().trimEnd().split("\n"));
-  expect(lines).toHaveLength(JOBS);
+  const ofJobs = lines.map((line) => JSON.parse(line) as { body?: string; job?: string });
+  expect(ofJobs).toHaveLength(2 * JOBS);
+  for (const [index, { body, job }] of ofJobs.entries()) {
+    if (body === undefined) expect((JSON.parse(ofJobs[index - 1]?.body ?? "{}") as { job?: string }).job).toBe(job);
+  }
 });
 
 it("sums the log up to what the account was charged", async () => {

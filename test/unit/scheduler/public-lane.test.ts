@@ -96,6 +96,20 @@ describe("a job of the public lane", () => {
     expect(market.dispatch(START, next)[0]?.daemon.daemon).toBe("cheap");
   });
 
+  it("is served by a dearer daemon once others that waited have left", () => {
+    const cheap = daemon("cheap", { floor: { ...daemon("x").floor, watts: 10 } });
+    const market = pool([cheap, daemon("dear", { floor: { ...daemon("x").floor, watts: 60 } })]);
+    const next = fences();
+    market.enqueue(job("runs"));
+    market.dispatch(START, next);
+    expect(market.enqueue(job("poor", most(20_000)))).toBeNull();
+    // Beside one that waits every slot is in use: the dear one asks twice its 52,800, and the cheap one is busy.
+    expect(market.enqueue(job("rich", most(52_800)))).toBeNull();
+    expect(market.dispatch(START, next)).toEqual([]);
+    market.withdraw("poor" as JobId, START);
+    expect(market.dispatch(START, next)[0]?.auction).toMatchObject({ winningAsk: 52_800 });
+  });
+
   it("is not refused for a price while daemons that have just gone may come back", () => {
     const market = pool([daemon("cheap"), daemon("dear", { floor: { ...daemon("x").floor, watts: 600 } })]);
     const next = fences();
