@@ -211,6 +211,11 @@ function addDaemonOptions(command: Command): Command {
     .addOption(
       new Option("--accepts <jobs>", "jobs paid in USDC alone, or any").choices(["usdc", "any"]).default("any"),
     )
+    .option(
+      "--margin <factor>",
+      "what it asks at least in auctions, as a multiple of what its power costs (else the network's 1.1)",
+      decimal(1, 100),
+    )
     .option("--network <id>", "a private network to serve as well, as a member of it (repeatable)", networkEntry, [])
     .addOption(
       new Option("--payout <asset>", "what the account is paid in").choices(["usdc", "credits"]).default("credits"),

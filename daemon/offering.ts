@@ -29,7 +29,7 @@ export interface OfferingOptions {
   readonly now: () => number;
   readonly serve: ServeOptions;
   /** What an offer says beside the engine and its models. */
-  readonly terms: Pick<Offer, "hardware" | "usd_per_kwh" | "accepts" | "networks">;
+  readonly terms: Pick<Offer, "hardware" | "usd_per_kwh" | "accepts" | "networks" | "prices">;
   /** Whether models may be offered at the moment, and what an offer says of that. */
   readonly conditions: Pick<Conditions, "isOpen" | "offered">;
 }

@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly hardware: Hardware;
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
+  /** What it asks at least, as a multiple of what its power costs; the network's where it does not say. */
+  readonly margin?: number;
   /** Private networks that it serves besides the open lanes. */
   readonly networks: readonly string[];
   readonly serve: ServeOptions;
@@ -73,7 +75,8 @@ export class Worker {
   constructor(options: WorkerOptions) {
     const { url, identity, log, engine, claims, serve, now, backoff, hardware, usdPerKwh, accepts, gates } = options;
     this.#options = options;
-    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts, networks: [...options.networks] };
+    const prices = options.margin === undefined ? {} : { prices: { margin: options.margin } };
+    const terms = { hardware, usd_per_kwh: usdPerKwh, accepts, networks: [...options.networks], ...prices };
     this.#notices = new Notices(log);
     this.#conditions = new Conditions({ ...gates, log, now });
     this.#offering = new Offering({ engine, log, now, serve, terms, conditions: this.#conditions });

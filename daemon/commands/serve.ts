@@ -38,6 +38,7 @@ export interface DaemonFlags extends GlobalFlags {
   readonly watts?: number;
   readonly usdPerKwh: number;
   readonly accepts: Offer["accepts"];
+  readonly margin?: number;
   /** Private networks, by id. */
   readonly network: readonly string[];
   readonly payout: "usdc" | "credits";
@@ -75,6 +76,7 @@ export async function serve(context: Context, flags: DaemonFlags, signals: NodeJ
       hardware: await probeHardware(flags.tier, flags.watts ?? null),
       usdPerKwh: flags.usdPerKwh,
       accepts: flags.accepts,
+      ...(flags.margin === undefined ? {} : { margin: flags.margin }),
       networks: flags.network,
       serve: serveOptions(flags, engine),
       gates: {

@@ -69,6 +69,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     hardware: { tier: "desktop", gpu: "test", vram_mb: null, watts: 10 },
     usdPerKwh: 0.12,
     accepts: "any",
+    margin: 1.4,
     networks: ["home"],
     serve: { serve: new Map(), slots: options.slots ?? 2, context: null, quantization: null, features: [] },
     gates: { rules: NO_GATES, read: () => Promise.resolve({ onAcPower: null, gpu: null }), ...options.gates },

@@ -99,6 +99,7 @@ describe("a session", () => {
       usd_per_kwh: 0.12,
       accepts: "any",
       networks: ["home"],
+      prices: { margin: 1.4 },
       models: [
         { id: "scripted", quantization: "q8", context: 2_048, slots: 2, loaded: true, features: ["n", "temperature"] },
       ],

@@ -54,6 +54,7 @@ it("answers to its RPC methods and to nothing else", async () => {
   const rpc = [
     "open",
     "hold",
+    "admit",
     "post",
     "void",
     "receipt",
@@ -64,6 +65,7 @@ it("answers to its RPC methods and to nothing else", async () => {
     "entries",
     "audit",
     "usage",
+    "serviceLevels",
     "estimate",
     "keys",
     "reverse",
