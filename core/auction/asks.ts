@@ -31,6 +31,13 @@ interface Priced {
   readonly standing: Standing;
 }
 
+/** The part by which a speed has to differ to count as another one. */
+const SPEED_STEP = 0.05;
+
+function isLikeSpeed(a: number, b: number): boolean {
+  return Math.abs(a - b) <= SPEED_STEP * a;
+}
+
 export class Asks extends Book<Bidder> {
   readonly #parameters: Parameters;
   readonly #priced = new Map<DaemonId, Priced>();
@@ -61,10 +68,15 @@ export class Asks extends Book<Bidder> {
     return super.freeNewcomers;
   }
 
-  /** Takes a daemon in, or what has changed of it. */
-  set(asking: Asking): void {
-    const before = this.#priced.get(asking.daemon);
-    if (before?.asking.speed !== asking.speed) this.#speeds = null;
+  /**
+   * Takes a daemon in, or what has changed of it. A speed that is measured anew with every job moves a little each time;
+   * it counts when it has moved by more, as everybody's place beside it is looked at again then.
+   */
+  set(asked: Asking): void {
+    const before = this.#priced.get(asked.daemon);
+    const isNear = before !== undefined && isLikeSpeed(before.asking.speed, asked.speed);
+    const asking = isNear ? { ...asked, speed: before.asking.speed } : asked;
+    if (!isNear) this.#speeds = null;
     const isPriced = before?.asking.power === asking.power && before.asking.margin === asking.margin;
     const priced = isPriced ? { ...before, asking } : this.#price(asking);
     this.#priced.set(asking.daemon, priced);

@@ -215,4 +215,17 @@ describe("the asks of a pool", () => {
     asks.drop("b" as DaemonId);
     expect(quality("a")).toBe(14);
   });
+
+  it("takes a speed for another one only where it has moved by more than a twentieth", () => {
+    const asks = new Asks(parameters);
+    const qualities = () => new Map(asks.all.map(({ daemon, quality }) => [String(daemon), quality]));
+    asks.set(asking("a", { speed: 1_000 }));
+    asks.set(asking("b", { speed: 1_020 }));
+    const before = qualities();
+    asks.set(asking("a", { speed: 1_050 }));
+    expect(qualities()).toEqual(before);
+    asks.set(asking("a", { speed: 1_051 }));
+    expect(qualities().get("a")).toBeGreaterThan(before.get("a") ?? 1);
+    expect(qualities().get("b")).toBeLessThan(before.get("b") ?? 0);
+  });
 });
