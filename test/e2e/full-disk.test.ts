@@ -35,8 +35,8 @@ afterAll(async () => {
   await network?.close();
 });
 
-const start = (options: { home?: string; through?: readonly string[] } = {}) =>
-  Daemon.start(network, provider, { engine: engine.flags(TOY), ...options });
+const start = ({ flags = [], ...options }: { home?: string; through?: readonly string[]; flags?: string[] } = {}) =>
+  Daemon.start(network, provider, { engine: [...engine.flags(TOY), ...flags], ...options });
 
 const claimsOf = async ({ home }: Daemon): Promise<string[]> =>
   (await readdir(join(home, "claims"))).filter((name) => name.endsWith(".json"));
@@ -104,8 +104,8 @@ describe.runIf(process.platform === "linux")("a daemon whose disk is full", () =
     expect(declined).toMatchObject({ reason: "claims_not_writable" });
     await expectConserved(consumer);
 
-    // Another daemon joins: the job that the full one declines moves on, and its consumer sees nothing of it.
-    const other = await start();
+    // Another daemon joins, which asks more: the job that the full one declines moves on, and its consumer sees nothing of it.
+    const other = await start({ flags: ["--margin", "100"] });
     await network.supply(TOY, 2);
     const moved = await ask(consumer);
     expect(await daemon.event("job_declined", moved.receipt)).toMatchObject({ reason: "claims_not_writable" });
