@@ -90,3 +90,17 @@ export const problem = z.object({
   param: z.string().optional().meta({ description: "The parameter at fault.", example: "limit" }),
   metadata: z.record(z.string(), z.unknown()).optional(),
 });
+
+/** What an invite's maker may say of it, whatever it invites to. */
+export const inviteTerms = {
+  expires_at: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .meta({ description: "Within 30 days (RFC 3339); a week from now unless it says otherwise." }),
+  uses: z
+    .int()
+    .min(1)
+    .max(LIMITS.inviteUses)
+    .optional()
+    .meta({ description: "How many may join by it; 1 by default." }),
+};

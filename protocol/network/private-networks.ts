@@ -5,7 +5,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { formatUsd, type NanoUsd, parseUsd } from "../../core/units.ts";
 import { modelId } from "../catalog.ts";
 import { inviteId, networkId, pseudonym } from "../ids.ts";
-import { idempotencyKey, personText, time, usd } from "./common.ts";
+import { idempotencyKey, inviteTerms, personText, time, usd } from "./common.ts";
 
 const MOST = LIMITS.networkRateNanoUsd as NanoUsd;
 
@@ -86,16 +86,7 @@ export const endedMember = z.object({ id: pseudonym, ended_at: time });
 
 export const createNetworkInvite = z.strictObject({
   name: memberName.optional().meta({ description: "For whom it is; shown in the list of invites.", example: "Ada" }),
-  expires_at: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .meta({ description: "Within 30 days (RFC 3339); a week from now unless it says otherwise." }),
-  uses: z
-    .int()
-    .min(1)
-    .max(LIMITS.inviteUses)
-    .optional()
-    .meta({ description: "How many may join by it; 1 by default." }),
+  ...inviteTerms,
   id: idempotencyKey.optional(),
 });
 

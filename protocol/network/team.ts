@@ -4,7 +4,7 @@ import { z } from "zod";
 import { ROLES } from "../../core/account/team.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { accountId, inviteId, memberId } from "../ids.ts";
-import { idempotencyKey, personText, time, usd } from "./common.ts";
+import { idempotencyKey, inviteTerms, personText, time, usd } from "./common.ts";
 
 const role = z.enum(ROLES).meta({
   description:
@@ -35,16 +35,7 @@ export const changeMember = z.strictObject({ name: name.optional(), role: role.o
 export const createInvite = z.strictObject({
   role,
   name: name.optional().meta({ description: "For whom it is; shown in the list of invites.", example: "Ada" }),
-  expires_at: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .meta({ description: "Within 30 days (RFC 3339); a week from now unless it says otherwise." }),
-  uses: z
-    .int()
-    .min(1)
-    .max(LIMITS.inviteUses)
-    .optional()
-    .meta({ description: "How many may join by it; 1 by default." }),
+  ...inviteTerms,
   id: idempotencyKey.optional(),
 });
 

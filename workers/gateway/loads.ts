@@ -12,7 +12,10 @@ const KNOWN_MS = 10_000;
 
 interface Known {
   readonly loads: readonly PoolLoad[];
+  /** When that was said. */
   readonly at: number;
+  /** When it was last asked for: an answer may be on its way, and nobody else asks meanwhile. */
+  readonly askedAt: number;
 }
 
 const cache = new WeakMap<object, Map<string, Known>>();
@@ -27,16 +30,17 @@ function cacheOf(env: Env): Map<string, Known> {
 export function knownLoads(env: Env, config: Config, model: string): readonly PoolLoad[] {
   if (config.regions.length === 1) return [];
   const known = cacheOf(env).get(model);
-  const age = known === undefined ? KNOWN_MS : Date.now() - known.at;
-  if (age >= FRESH_MS) void readLoads(env, config, model);
-  return known !== undefined && age < KNOWN_MS ? known.loads : [];
+  const now = Date.now();
+  if (known === undefined || now - known.askedAt >= FRESH_MS) void readLoads(env, config, model);
+  return known !== undefined && now - known.at < KNOWN_MS ? known.loads : [];
 }
 
 /** What the pools say now, or said a moment ago. One that cannot be asked is left out. */
 export async function readLoads(env: Env, config: Config, model: string): Promise<readonly PoolLoad[]> {
   const before = cacheOf(env).get(model);
   const at = Date.now();
-  if (before !== undefined && at - before.at < FRESH_MS) return before.loads;
+  if (before !== undefined && at - before.askedAt < FRESH_MS) return before.loads;
+  if (before !== undefined) cacheOf(env).set(model, { ...before, askedAt: at });
   const asked = config.regions.map(async ({ name: region }): Promise<PoolLoad[]> => {
     try {
       const { slots, free, waiting } = await onScheduler(env, region, model, (scheduler) => scheduler.supply());
@@ -47,6 +51,6 @@ export async function readLoads(env: Env, config: Config, model: string): Promis
     }
   });
   const loads = (await Promise.all(asked)).flat();
-  cacheOf(env).set(model, { loads, at });
+  cacheOf(env).set(model, { loads, at, askedAt: at });
   return loads;
 }
